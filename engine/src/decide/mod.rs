@@ -1,0 +1,1 @@
+//! Every rule that branches, as pure functions shared by broker and client.

@@ -1,0 +1,16 @@
+//! The engine of mqdeck: name server, broker, store and client of the RocketMQ protocol.
+//!
+//! `protocol` turns bytes into types and knows nobody. `decide` holds every rule that branches, pure.
+//! `store` is one broker's data directory. `broker` and `namesrv` are synchronous: request + state +
+//! `now` gives an outcome. `net` carries frames over sockets. `client` is the one way to any cluster,
+//! embedded or remote. `engine` starts and stops all of it in order.
+
+pub mod clock;
+pub mod decide;
+pub mod protocol;
+
+#[cfg(feature = "sim")]
+pub mod store;
+#[cfg(not(feature = "sim"))]
+#[allow(dead_code)]
+mod store;

@@ -1,0 +1,1 @@
+//! One data directory: log, consume queues, index, positions. The only door is `Store`.
