@@ -14,3 +14,13 @@ pub mod header;
 pub mod header_binary;
 pub mod header_json;
 pub mod request;
+
+// Stored messages, names and ids.
+pub mod batch;
+pub mod ids;
+pub mod java_hash;
+pub mod names;
+pub mod perm;
+pub mod properties;
+pub mod record;
+pub mod sys_flag;
