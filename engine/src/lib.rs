@@ -7,6 +7,7 @@
 
 pub mod clock;
 pub mod decide;
+pub mod net;
 pub mod protocol;
 
 #[cfg(feature = "sim")]
