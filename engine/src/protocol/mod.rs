@@ -7,20 +7,21 @@
 #[macro_use]
 mod macros;
 
+pub mod batch;
+pub mod body;
 pub mod code;
 pub mod ext_fields;
 pub mod frame;
 pub mod header;
 pub mod header_binary;
 pub mod header_json;
-pub mod request;
-
-// Stored messages, names and ids.
-pub mod batch;
 pub mod ids;
 pub mod java_hash;
+pub mod json_dialect;
 pub mod names;
 pub mod perm;
 pub mod properties;
 pub mod record;
+pub mod request;
+pub mod response_code;
 pub mod sys_flag;
