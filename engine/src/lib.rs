@@ -6,9 +6,16 @@
 //! embedded or remote. `engine` starts and stops all of it in order.
 
 pub mod clock;
+pub mod config;
 pub mod decide;
+pub mod engine;
 pub mod net;
 pub mod protocol;
+
+#[cfg(feature = "sim")]
+pub mod broker;
+#[cfg(not(feature = "sim"))]
+mod broker;
 
 #[cfg(feature = "sim")]
 pub mod namesrv;
