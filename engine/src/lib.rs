@@ -12,6 +12,12 @@ pub mod net;
 pub mod protocol;
 
 #[cfg(feature = "sim")]
+pub mod namesrv;
+#[cfg(not(feature = "sim"))]
+#[allow(dead_code, unused_imports)]
+mod namesrv;
+
+#[cfg(feature = "sim")]
 pub mod store;
 #[cfg(not(feature = "sim"))]
 #[allow(dead_code)]
