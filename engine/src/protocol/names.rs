@@ -135,7 +135,8 @@ fn check(name: &str, limit: usize) -> Result<(), NameError> {
 /// Whether a name has only characters that topics and groups may have. Such a name is also safe as
 /// the name of a directory.
 pub fn has_legal_characters(name: &str) -> bool {
-    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'%' | b'|' | b'_' | b'-'))
+    name.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'%' | b'|' | b'_' | b'-'))
 }
 
 /// Whether a topic belongs to the system. Names made from cluster and broker are the broker's to know.
