@@ -214,6 +214,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Locked`] and [`StoreError::Geometry`] are for the user to solve; the others
     /// mean that the directory cannot be read or is damaged beyond what recovery may skip.
+    #[allow(clippy::needless_pass_by_value)] // parts of the store keep it
     pub fn open(
         storage: Arc<dyn Storage>,
         config: StoreConfig,
