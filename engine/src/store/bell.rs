@@ -5,12 +5,13 @@ use std::time::Duration;
 
 /// Rings until somebody who waits has heard it.
 #[derive(Debug, Default)]
-pub(super) struct Bell {
+pub struct Bell {
     rung: Mutex<bool>,
     heard: Condvar,
 }
 
 impl Bell {
+    /// Wakes who waits, or who will wait next.
     pub fn ring(&self) {
         *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.heard.notify_one();

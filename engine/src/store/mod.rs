@@ -26,6 +26,7 @@ pub mod test_storage;
 mod upkeep;
 
 pub use append::{Append, Appended, Arrival, Done, PutStatus, UnitKind};
+pub use bell::Bell;
 pub use commit_log::{FlushMode, Positions};
 pub use consume_queue::Unit;
 pub use disk::Disk;

@@ -79,7 +79,9 @@ pub(super) fn open(
     let stop = AbortMark::read(disk, root).map_err(fail("abort"))?;
     let checkpoint = Checkpoint::read(disk, root).map_err(fail("checkpoint"))?;
     let log = CommitLog::new(Arc::clone(storage), root, config.file_size, config.flush, &bases);
-    let snapshot = snapshot::read(disk, config)?.filter(|found| stop == LastStop::Clean && found.matches(disk, root, &log).unwrap_or(false));
+    let snapshot = snapshot::read(disk, config)?.filter(|found| {
+        stop == LastStop::Clean && found.matches(disk, root, &log).unwrap_or(false)
+    });
     let unsynced = read_unsynced(disk, root).map_err(fail(UNSYNCED_FILE))?;
     if snapshot.is_none() {
         queues.check()?;

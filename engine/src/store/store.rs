@@ -151,6 +151,8 @@ pub struct StoreStats {
     pub disk_free: u64,
     /// Used share of the disk in per cent.
     pub disk_used_percent: u64,
+    /// Bytes of the disk in all, as this user could use them.
+    pub disk_total: u64,
     /// Whether writes are refused for lack of room.
     pub refusing: bool,
     /// Whether writes are refused until restart, after a failed sync.
@@ -372,6 +374,7 @@ impl Store {
         StoreStats {
             disk_free: space.available,
             disk_used_percent: space.used_percent(),
+            disk_total: space.used.saturating_add(space.available),
             refusing: self.refusing.load(Ordering::Relaxed),
             stopped: self.stopped.get().is_some(),
             damaged: self.recovery.damaged.clone(),

@@ -1,0 +1,90 @@
+//! Locks of ordered consumers on queues (semantics.md §14).
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use super::lock;
+
+/// Lease of a lock that is not renewed, ms.
+pub const LEASE_MS: i64 = 60_000;
+
+/// A queue of a topic on this broker.
+pub type QueueKey = (String, i32);
+
+#[derive(Debug)]
+struct Held {
+    client_id: String,
+    since_ms: i64,
+}
+
+/// Who holds which queue, by group.
+#[derive(Debug, Default)]
+pub struct OrderLocks {
+    groups: Mutex<HashMap<String, HashMap<QueueKey, Held>>>,
+}
+
+impl OrderLocks {
+    /// Locks what is free, expired or held by this client already; returns those.
+    pub fn lock(
+        &self,
+        group: &str,
+        client_id: &str,
+        queues: Vec<QueueKey>,
+        now_ms: i64,
+    ) -> Vec<QueueKey> {
+        let mut groups = lock(&self.groups);
+        let held = groups.entry(group.to_owned()).or_default();
+        let mut got = Vec::with_capacity(queues.len());
+        for queue in queues {
+            let taken = held.get(&queue);
+            let free =
+                taken.is_none_or(|h| h.client_id == client_id || now_ms - h.since_ms > LEASE_MS);
+            if free {
+                held.insert(
+                    queue.clone(),
+                    Held { client_id: client_id.to_owned(), since_ms: now_ms },
+                );
+                got.push(queue);
+            }
+        }
+        got
+    }
+
+    /// Releases what this client holds.
+    pub fn unlock(&self, group: &str, client_id: &str, queues: &[QueueKey]) {
+        let mut groups = lock(&self.groups);
+        let Some(held) = groups.get_mut(group) else { return };
+        for queue in queues {
+            if held.get(queue).is_some_and(|h| h.client_id == client_id) {
+                held.remove(queue);
+            }
+        }
+        if held.is_empty() {
+            groups.remove(group);
+        }
+    }
+
+    /// Whether the group holds any lock that has not expired: then its retries cannot wait.
+    pub fn any(&self, group: &str, now_ms: i64) -> bool {
+        let groups = lock(&self.groups);
+        groups.get(group).is_some_and(|held| held.values().any(|h| now_ms - h.since_ms <= LEASE_MS))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_exclusive_until_it_expires_or_is_released() {
+        let locks = OrderLocks::default();
+        let queue = ("t".to_owned(), 0);
+        assert_eq!(locks.lock("g", "a", vec![queue.clone()], 0), vec![queue.clone()]);
+        assert!(locks.lock("g", "b", vec![queue.clone()], 60_000).is_empty());
+        assert_eq!(locks.lock("g", "b", vec![queue.clone()], 60_001), vec![queue.clone()]);
+        locks.unlock("g", "a", std::slice::from_ref(&queue));
+        assert!(locks.any("g", 60_001));
+        locks.unlock("g", "b", std::slice::from_ref(&queue));
+        assert!(!locks.any("g", 60_001));
+    }
+}
