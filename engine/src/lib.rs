@@ -5,6 +5,7 @@
 //! `now` gives an outcome. `net` carries frames over sockets. `client` is the one way to any cluster,
 //! embedded or remote. `engine` starts and stops all of it in order.
 
+pub mod client;
 pub mod clock;
 pub mod decide;
 pub mod net;
