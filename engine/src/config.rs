@@ -30,8 +30,7 @@ impl FlushDiskType {
 }
 
 /// The delay levels that Apache has by default (semantics.md §9).
-pub const STOCK_DELAY_LEVELS: &str =
-    "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h";
+pub const STOCK_DELAY_LEVELS: &str = "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h";
 
 /// Section `[broker]`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

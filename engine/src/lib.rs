@@ -7,9 +7,16 @@
 
 pub mod client;
 pub mod clock;
+pub mod config;
 pub mod decide;
+pub mod engine;
 pub mod net;
 pub mod protocol;
+
+#[cfg(feature = "sim")]
+pub mod broker;
+#[cfg(not(feature = "sim"))]
+mod broker;
 
 #[cfg(feature = "sim")]
 pub mod namesrv;

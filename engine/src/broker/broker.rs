@@ -78,6 +78,7 @@ pub struct Broker {
     pub(crate) stats: Stats,
     pub(crate) traffic: Traffic,
     pub(crate) trim: Trim,
+    addr_text: String,
     memory_window: u64,
     counter: AtomicU32,
     topics_changed: std::sync::Mutex<Option<Box<dyn Fn() + Send>>>,
@@ -114,6 +115,7 @@ impl Broker {
             stats: Stats::default(),
             traffic: Traffic::default(),
             trim: Trim::default(),
+            addr_text: parts.addr.to_string(),
             memory_window: parts.memory_window,
             counter: AtomicU32::new(0),
             topics_changed: std::sync::Mutex::new(None),
@@ -133,6 +135,16 @@ impl Broker {
         }
     }
 
+    /// Its address as text.
+    pub fn addr_text(&self) -> &str {
+        &self.addr_text
+    }
+
+    /// Clients that are in a group now.
+    pub fn client_count(&self) -> usize {
+        self.connections.client_count()
+    }
+
     /// A number to spread load with; not random, and not meant to be.
     pub(crate) fn random(&self) -> u32 {
         self.counter.fetch_add(1, Ordering::Relaxed)
@@ -147,7 +159,11 @@ impl Broker {
     }
 
     /// A group, made now if it may be; whether it was made.
-    pub(crate) fn group_or_new(&self, name: &str, now_ms: i64) -> (bool, Option<Arc<SubscriptionGroupConfig>>) {
+    pub(crate) fn group_or_new(
+        &self,
+        name: &str,
+        now_ms: i64,
+    ) -> (bool, Option<Arc<SubscriptionGroupConfig>>) {
         if let Some(group) = self.groups.get(name) {
             return (false, Some(group));
         }
@@ -165,7 +181,8 @@ impl Broker {
         if self.topics.get(&name).is_some() {
             return false;
         }
-        let (made, _) = self.topics.put_if_absent(route::derived(&name, group.retry_queue_nums), now_ms);
+        let (made, _) =
+            self.topics.put_if_absent(route::derived(&name, group.retry_queue_nums), now_ms);
         if made {
             self.topics_changed();
         }
@@ -184,13 +201,18 @@ impl Broker {
     }
 
     /// Makes the topic of a send, if its template allows it (semantics.md §2).
-    pub(crate) fn make_topic(&self, header: &SendMessage<'_>, now_ms: i64) -> (bool, Option<Arc<Topic>>) {
-        let template = header.default_topic.and_then(|name| self.topics.get(name)).map(|topic| Template {
-            is_default: &*topic.name == names::TEMPLATE_TOPIC,
-            perm: Perm(topic.config.perm),
-            write_queues: topic.config.write_queue_nums,
-            filter: topic.config.topic_filter_type,
-        });
+    pub(crate) fn make_topic(
+        &self,
+        header: &SendMessage<'_>,
+        now_ms: i64,
+    ) -> (bool, Option<Arc<Topic>>) {
+        let template =
+            header.default_topic.and_then(|name| self.topics.get(name)).map(|topic| Template {
+                is_default: &*topic.name == names::TEMPLATE_TOPIC,
+                perm: Perm(topic.config.perm),
+                write_queues: topic.config.write_queue_nums,
+                filter: topic.config.topic_filter_type,
+            });
         let config = route::create(&Unknown {
             topic: header.topic,
             retry: names::group_of_retry(header.topic).is_some(),
@@ -203,7 +225,11 @@ impl Broker {
         let (made, topic) = self.topics.put_if_absent(config, now_ms);
         if made {
             self.topics_changed();
-            tracing::info!(topic = header.topic, queues = topic.config.write_queue_nums, "topic made by a send");
+            tracing::info!(
+                topic = header.topic,
+                queues = topic.config.write_queue_nums,
+                "topic made by a send"
+            );
         }
         (made, Some(topic))
     }
@@ -214,11 +240,11 @@ impl Broker {
         self.trim.get(topic, queue_id).map_or(kept, |trimmed| trimmed.max(kept))
     }
 
-    /// First and next offset of a queue; `None` when nothing was ever written to it.
-    pub(crate) fn extent(&self, topic: &str, queue_id: i32) -> Option<Extent> {
+    /// First and next offset of a queue.
+    pub(crate) fn extent(&self, topic: &str, queue_id: i32) -> Extent {
         let max = self.store.max_offset(topic, queue_id).0 as i64;
         let min = self.min_offset(topic, queue_id);
-        Some(Extent { min, max })
+        Extent { min, max }
     }
 
     /// Whether a message is likely in the page cache: a guess by its distance from the log's end.
@@ -250,7 +276,14 @@ impl Broker {
     }
 
     /// Counts messages that a group got.
-    pub(crate) fn count_get(&self, group: &str, topic: &str, messages: usize, bytes: usize, found: bool) {
+    pub(crate) fn count_get(
+        &self,
+        group: &str,
+        topic: &str,
+        messages: usize,
+        bytes: usize,
+        found: bool,
+    ) {
         self.traffic.get(messages, found, !self.is_system_topic(topic));
         if messages > 0 {
             let key = format!("{topic}@{group}");
@@ -272,7 +305,8 @@ impl Broker {
             ("enableRetryTopicV2", "false".to_owned()),
             ("storePathRootDir", self.store.config().root.display().to_string()),
         ];
-        let mut lines: Vec<String> = fixed.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let mut lines: Vec<String> =
+            fixed.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
         if let Ok(serde_json::Value::Object(keys)) = serde_json::to_value(&self.config) {
             lines.extend(keys.into_iter().filter_map(|(key, value)| match value {
                 serde_json::Value::Null => None,
@@ -299,8 +333,15 @@ impl Broker {
     }
 
     /// Offset of a moment in a queue.
-    pub(crate) fn offset_by_time(&self, topic: &str, queue_id: i32, time_ms: i64, boundary: Boundary) -> i64 {
-        told(self.store.offset_by_time(topic, queue_id, time_ms, boundary)).map_or(0, |offset| offset.0 as i64)
+    pub(crate) fn offset_by_time(
+        &self,
+        topic: &str,
+        queue_id: i32,
+        time_ms: i64,
+        boundary: Boundary,
+    ) -> i64 {
+        told(self.store.offset_by_time(topic, queue_id, time_ms, boundary))
+            .map_or(0, |offset| offset.0 as i64)
     }
 }
 

@@ -30,7 +30,12 @@ pub trait Peer: Send + Sync + Debug {
     /// Hands an answer to whoever called the peer.
     fn answered(&self, header: &Header<'_>, frame: &Frame);
     /// Sends a request and hands its answer to `done`, or `None` when none came in time.
-    fn call(self: Arc<Self>, request: Outgoing, wait_ms: u64, done: Box<dyn FnOnce(Option<Relayed>) + Send>);
+    fn call(
+        self: Arc<Self>,
+        request: Outgoing,
+        wait_ms: u64,
+        done: Box<dyn FnOnce(Option<Relayed>) + Send>,
+    );
     /// Ends the connection.
     fn close(&self);
     /// Whether it is gone.

@@ -6,11 +6,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::Broker;
+use crate::protocol::java_hash;
 use crate::protocol::names;
 use crate::protocol::properties::{self, key};
 use crate::protocol::record::{RecordBuf, RecordBuilder, RecordError, RecordView};
 use crate::protocol::sys_flag::SysFlag;
-use crate::protocol::java_hash;
 use crate::store::{Append, UnitKind};
 
 /// A message on its way to the log.

@@ -72,7 +72,8 @@ fn one(
     cx: &Cx,
     appends: &mut Vec<Append>,
 ) {
-    let lane = code::lane(header.code).filter(|_| port == Port::Main || !reads_messages(header.code));
+    let lane =
+        code::lane(header.code).filter(|_| port == Port::Main || !reads_messages(header.code));
     match lane {
         Some(Lane::Hot) => finish(broker, cx, run(broker, frame, header, cx), appends),
         Some(Lane::Slow) => slow(broker, shell, frame, cx),
@@ -118,12 +119,7 @@ fn slow(broker: &Arc<Broker>, shell: &Arc<dyn Shell>, frame: &Frame, cx: &Cx) {
 }
 
 /// Carries out what a handler decided.
-pub fn finish(
-    broker: &Arc<Broker>,
-    cx: &Cx,
-    outcome: Outcome,
-    appends: &mut Vec<Append>,
-) {
+pub fn finish(broker: &Arc<Broker>, cx: &Cx, outcome: Outcome, appends: &mut Vec<Append>) {
     let answer = cx.answer.clone();
     match outcome {
         Outcome::Reply(reply) => answer.reply(reply),

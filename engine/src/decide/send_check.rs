@@ -54,7 +54,7 @@ pub fn gate(facts: &GateFacts<'_>) -> Result<(), Refusal> {
         return Err(Refusal::new(INVALID_PARAMETER, error.to_owned()));
     }
     if facts.not_for_clients {
-        let remark = format!("sending to system topic {topic} is not allowed");
+        let remark = format!("Sending message to topic[{topic}] is forbidden.");
         return Err(Refusal::new(NO_PERMISSION, remark));
     }
     Ok(())

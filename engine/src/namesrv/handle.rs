@@ -141,7 +141,7 @@ impl NameServer {
             return Err(Refusal::new(SYSTEM_ERROR, "name server not ready"));
         }
         let Some(mut route) = self.routes().route(of.topic, self.settings) else {
-            let remark = format!("no route for topic {}", of.topic);
+            let remark = format!("No topic route info in name server for the topic: {}", of.topic);
             return Err(Refusal::new(TOPIC_NOT_EXIST, remark));
         };
         if self.settings.order_topics {

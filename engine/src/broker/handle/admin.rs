@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::bytes_text;
 use super::json;
 use crate::broker::Broker;
 use crate::broker::outcome::{Cx, Reply};
-use super::bytes_text;
 use crate::protocol::body::ha::{HaClientRuntimeInfo, HaRuntimeInfo};
 use crate::protocol::body::route::KvTable;
 use crate::protocol::ext_fields::Fields;
@@ -101,9 +101,13 @@ fn about_traffic(broker: &Broker, put: Put<'_>) {
 
 /// Requests run where they are read: there are no queues to fill, and so they are empty.
 fn about_queues(put: Put<'_>) {
-    for (name, capacity) in
-        [("send", 10_000), ("pull", 100_000), ("litePull", 100_000), ("query", 20_000), ("ack", 100_000)]
-    {
+    for (name, capacity) in [
+        ("send", 10_000),
+        ("pull", 100_000),
+        ("litePull", 100_000),
+        ("query", 20_000),
+        ("ack", 100_000),
+    ] {
         put(&format!("{name}ThreadPoolQueueSize"), "0".into());
         put(&format!("{name}ThreadPoolQueueCapacity"), capacity.to_string());
         put(&format!("{name}ThreadPoolQueueHeadWaitTimeMills"), "0".into());
@@ -131,7 +135,10 @@ fn about_extensions(broker: &Broker, put: Put<'_>) {
     }
     put("mqdeckDamagedRanges", damaged);
     let refusing = i32::from(stats.refusing);
-    put("mqdeckDiskFreeMin", format!("{},{},{refusing}", broker.config.disk_free_min, stats.disk_free));
+    put(
+        "mqdeckDiskFreeMin",
+        format!("{},{},{refusing}", broker.config.disk_free_min, stats.disk_free),
+    );
     put("mqdeckNoAcl", i32::from(!broker.addr_is_local).to_string());
 }
 
@@ -156,6 +163,9 @@ pub fn ha_status(broker: &Broker) -> Reply {
 
 /// 329: expired files go now, whatever the hour.
 pub fn delete_expired(broker: &Broker) -> Reply {
-    broker.store.delete_expired_now();
+    match broker.store.delete_expired() {
+        Ok(files) => tracing::info!(files, "expired log files deleted on request"),
+        Err(error) => tracing::warn!(%error, "expired log files cannot be deleted"),
+    }
     Reply::ok()
 }

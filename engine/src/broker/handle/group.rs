@@ -3,17 +3,20 @@
 use std::collections::BTreeMap;
 
 use super::heartbeat::no_group;
-use super::{body_of, json};
+use super::{body_of, group_name_remark, json};
 use crate::broker::Broker;
 use crate::broker::outcome::{Cx, Outcome, Reply};
 use crate::broker::state::connections::Member;
 use crate::protocol::body::connection::{
-    Connection, ConsumerConnection, ProducerConnection, ProducerInfo, ProducerTable, QueriedSubscription,
+    Connection, ConsumerConnection, ProducerConnection, ProducerInfo, ProducerTable,
+    QueriedSubscription,
 };
 use crate::protocol::body::group_config::{SubscriptionGroupConfig, SubscriptionGroupList};
 use crate::protocol::names;
 use crate::protocol::request::client::{ConsumerGroup, ProducerGroup};
-use crate::protocol::request::group::{AllGroupConfig, DeleteGroup, GroupOf, SubscriptionOf, TotalGroups};
+use crate::protocol::request::group::{
+    AllGroupConfig, DeleteGroup, GroupOf, SubscriptionOf, TotalGroups,
+};
 use crate::protocol::response_code;
 
 /// 200: creates or changes a group.
@@ -44,7 +47,8 @@ pub fn update_list(broker: &Broker, cx: &Cx, body: &[u8]) -> Outcome {
 
 fn store(broker: &Broker, cx: &Cx, mut config: SubscriptionGroupConfig) -> Result<(), Reply> {
     if let Err(error) = names::check_group(&config.group_name) {
-        return Err(Reply::refuse(response_code::INVALID_PARAMETER, error.to_string()));
+        let remark = group_name_remark(&config.group_name, error);
+        return Err(Reply::refuse(response_code::INVALID_PARAMETER, remark));
     }
     let old = broker.groups.get(&config.group_name);
     config.attributes = attributes(old.as_deref().map(|old| &old.attributes), config.attributes);
@@ -109,7 +113,8 @@ pub fn config(broker: &Broker, header: &GroupOf<'_>) -> Reply {
 /// 345: what a group subscribes on a topic.
 pub fn subscription(broker: &Broker, header: &SubscriptionOf<'_>) -> Reply {
     let topic = header.topic.unwrap_or("");
-    let found = broker.connections.with_group(header.group, |g| g.subscriptions.get(topic).cloned());
+    let found =
+        broker.connections.with_group(header.group, |g| g.subscriptions.get(topic).cloned());
     json(&QueriedSubscription {
         group: header.group.to_owned(),
         topic: topic.to_owned(),
@@ -129,7 +134,9 @@ pub fn consumers(broker: &Broker, header: &ConsumerGroup<'_>) -> Reply {
         consume_from_where: group.from_where,
         consume_type: group.consume_type,
         message_model: group.model,
-        subscription_table: subscriptions.map(|(topic, sub)| (topic.clone(), (**sub).clone())).collect(),
+        subscription_table: subscriptions
+            .map(|(topic, sub)| (topic.clone(), (**sub).clone()))
+            .collect(),
     })
 }
 

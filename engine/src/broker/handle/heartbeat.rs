@@ -6,18 +6,18 @@ use super::{body_of, json};
 use crate::broker::Broker;
 use crate::broker::outcome::{Cx, Outcome, Reply};
 use crate::broker::state::connections::Member;
+use crate::decide::allocate::{self, Dealing};
+use crate::protocol::body::MessageQueue;
 use crate::protocol::body::heartbeat::{
     Assignment, Assignments, CheckClientConfig, ConsumerData, ConsumerIdList, HeartbeatData,
     MessageModel, MessageRequestMode, QueryAssignment,
 };
-use crate::protocol::body::queue::MessageQueue;
 use crate::protocol::code;
 use crate::protocol::ext_fields::Fields;
-use crate::protocol::header::{FLAG_ONEWAY, Outgoing};
 use crate::protocol::frame::Serialization;
+use crate::protocol::header::{FLAG_ONEWAY, Outgoing};
 use crate::protocol::request::client::{ConsumerGroup, UnregisterClient};
 use crate::protocol::response_code;
-use crate::decide::rebalance;
 
 /// 34: registers a client in its groups; makes groups and their retry topics.
 pub fn heartbeat(broker: &Arc<Broker>, cx: &Cx, body: &[u8]) -> Outcome {
@@ -47,20 +47,16 @@ pub fn heartbeat(broker: &Arc<Broker>, cx: &Cx, body: &[u8]) -> Outcome {
             notify(broker, &consumer.group_name);
         }
     }
-    let fields = Fields::new()
-        .flag("IS_SUPPORT_HEART_BEAT_V2", true)
-        .flag("IS_SUB_CHANGE", sub_changed);
+    let fields =
+        Fields::new().flag("IS_SUPPORT_HEART_BEAT_V2", true).flag("IS_SUB_CHANGE", sub_changed);
     let reply = Reply::fields(fields);
     if made { Outcome::Persisted(reply) } else { reply.into() }
 }
 
 fn make_group(broker: &Broker, cx: &Cx, consumer: &ConsumerData) -> bool {
     let (group_made, group) = broker.group_or_new(&consumer.group_name, cx.now_ms);
-    let clustering = consumer.message_model == MessageModel::Clustering;
-    let topic_made = match group {
-        Some(group) if clustering => broker.make_retry_topic(&group, cx.now_ms),
-        _ => false,
-    };
+    // Broadcasting groups get one too: tools find the brokers of a group by the route of its retry topic.
+    let topic_made = group.is_some_and(|group| broker.make_retry_topic(&group, cx.now_ms));
     group_made || topic_made
 }
 
@@ -142,7 +138,10 @@ pub fn query_assignment(broker: &Broker, body: &[u8]) -> Reply {
         if !ids.contains(&query.client_id) {
             return json(&Assignments { message_queue_assignments: None });
         }
-        rebalance::average(&queues, &ids, &query.client_id)
+        {
+            let dealing = Dealing::from_name(&query.strategy_name).unwrap_or_default();
+            allocate::allocate(dealing, &query.client_id, &ids, &queues)
+        }
     };
     let assigned = mine.into_iter().map(|message_queue| Assignment {
         message_queue,

@@ -26,6 +26,7 @@ use super::serve::unsupported;
 use crate::protocol::code::Request;
 use crate::protocol::frame::Frame;
 use crate::protocol::json_dialect;
+use crate::protocol::names::NameError;
 use crate::protocol::request::send::SendMessage;
 use crate::protocol::response_code;
 
@@ -110,8 +111,35 @@ fn administer(broker: &Arc<Broker>, cx: &Cx, request: Request<'_>, frame: &Frame
 
 /// Reads a JSON body; the refusal says what was wrong with it.
 fn body_of<T: DeserializeOwned>(body: &[u8]) -> Result<T, Reply> {
-    json_dialect::from_slice(body)
-        .map_err(|error| Reply::refuse(response_code::SYSTEM_ERROR, format!("bad request body: {error}")))
+    json_dialect::from_slice(body).map_err(|error| {
+        Reply::refuse(response_code::SYSTEM_ERROR, format!("bad request body: {error}"))
+    })
+}
+
+/// What clients and tools are told of a bad topic name (admin.md §4.14).
+fn topic_name_remark(topic: &str, error: NameError) -> String {
+    match error {
+        NameError::Blank => "The specified topic is blank.".into(),
+        NameError::Character => format!(
+            "The specified topic: {topic}, contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$"
+        ),
+        NameError::TooLong { limit, .. } => {
+            format!("The specified topic: {topic}, is longer than topic max length: {limit}")
+        }
+    }
+}
+
+/// The same of a group.
+fn group_name_remark(group: &str, error: NameError) -> String {
+    match error {
+        NameError::Blank => "The specified group is blank.".into(),
+        NameError::Character => format!(
+            "The specified group: {group}, contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$"
+        ),
+        NameError::TooLong { limit, .. } => {
+            format!("The specified group: {group}, is longer than group max length: {limit}")
+        }
+    }
 }
 
 /// A JSON body as answer.

@@ -9,7 +9,8 @@ use crate::broker::outcome::Reply;
 use crate::protocol::body::offsets::{ConsumerOffsets, DelayOffsets};
 use crate::protocol::body::topic_config::DataVersion;
 use crate::protocol::request::offset::{
-    OffsetResponse, QueryConsumerOffset, QueueOf, SearchOffset, TimestampResponse, UpdateConsumerOffset,
+    OffsetResponse, QueryConsumerOffset, QueueOf, SearchOffset, TimestampResponse,
+    UpdateConsumerOffset,
 };
 use crate::protocol::response_code;
 use crate::store::Boundary;

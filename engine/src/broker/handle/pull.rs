@@ -20,7 +20,7 @@ use crate::protocol::request::pull::{
     PULL_COMMIT, PULL_SUBSCRIPTION, PULL_SUSPEND, PullMessage, PullResponse,
 };
 use crate::protocol::response_code;
-use crate::store::{Match, QueueOffset, Read, ReadLimit, ReadStatus, Unit};
+use crate::store::{Arrival, Match, QueueOffset, Read, ReadLimit, ReadStatus, Unit};
 
 /// Most messages of one answer.
 const MESSAGES_MAX: i32 = 32;
@@ -61,7 +61,8 @@ pub fn wake(broker: &Arc<Broker>, wait: &Wait, now_ms: i64) {
     let Ok(head) = wait.frame.decode() else { return };
     debug_assert!(matches!(head.code, PULL_MESSAGE | LITE_PULL_MESSAGE));
     let Ok(header) = PullMessage::decode(&head.ext) else { return };
-    let cx = Cx { answer: wait.answer.clone(), version: head.version, language: head.language, now_ms };
+    let cx =
+        Cx { answer: wait.answer.clone(), version: head.version, language: head.language, now_ms };
     let (Served::Reply(reply) | Served::Nothing { reply, .. }) =
         serve(broker, &cx, &header, Pass::Woken);
     wait.answer.reply(reply);
@@ -75,7 +76,8 @@ fn park(
     reply: Reply,
     codes: Vec<i32>,
 ) -> Outcome {
-    let suspend_ms = if broker.config.long_polling_enable { header.suspend_ms } else { SHORT_POLL_MS };
+    let suspend_ms =
+        if broker.config.long_polling_enable { header.suspend_ms } else { SHORT_POLL_MS };
     let wait = Wait {
         frame: Frame {
             serialization: frame.serialization,
@@ -87,7 +89,7 @@ fn park(
         offset: header.offset,
         codes,
     };
-    if broker.parked.park(header.topic, header.queue_id, wait).is_err() {
+    if !broker.parked.park(header.topic, header.queue_id, wait) {
         drop(reply);
         let remark = "[OVERLOAD]system busy, start flow control for a while: too many pulls wait";
         return Reply::refuse(response_code::SYSTEM_BUSY, remark).into();
@@ -105,7 +107,10 @@ fn park(
 enum Served {
     Reply(Reply),
     /// Nothing new; the tag codes that would be.
-    Nothing { reply: Reply, codes: Vec<i32> },
+    Nothing {
+        reply: Reply,
+        codes: Vec<i32>,
+    },
 }
 
 fn serve(broker: &Arc<Broker>, cx: &Cx, header: &PullMessage<'_>, pass: Pass) -> Served {
@@ -188,11 +193,18 @@ fn from_request(header: &PullMessage<'_>) -> (Subscription, Option<TagFilter>) {
     (Subscription::InRequest { parsed: parsed.is_some() || !tag, tag }, parsed)
 }
 
-fn registered(members: &ConsumerGroup, header: &PullMessage<'_>) -> (Subscription, Option<TagFilter>) {
+fn registered(
+    members: &ConsumerGroup,
+    header: &PullMessage<'_>,
+) -> (Subscription, Option<TagFilter>) {
     let subscription = members.subscriptions.get(header.topic);
     let of_topic = subscription.map(|subscription| {
         let version = subscription.sub_version;
-        if subscription.is_tag() { OfTopic::Tag { version } } else { OfTopic::Sql { version, filter: Some(version) } }
+        if subscription.is_tag() {
+            OfTopic::Tag { version }
+        } else {
+            OfTopic::Sql { version, filter: Some(version) }
+        }
     });
     let broadcasting = members.model == MessageModel::Broadcasting;
     (Subscription::Registered { broadcasting, of_topic }, subscription.map(|s| TagFilter::of(s)))
@@ -201,7 +213,7 @@ fn registered(members: &ConsumerGroup, header: &PullMessage<'_>) -> (Subscriptio
 /// Places the offset in the queue and reads.
 fn look(broker: &Broker, header: &PullMessage<'_>, filter: &TagFilter) -> (Answer, Option<Read>) {
     let extent = broker.extent(header.topic, header.queue_id);
-    if let Some(answer) = pull_status::place(header.offset, extent) {
+    if let Some(answer) = pull_status::place(header.offset, Some(extent)) {
         return (answer, None);
     }
     let limit = ReadLimit {
@@ -258,8 +270,8 @@ fn reply(broker: &Broker, header: &PullMessage<'_>, answer: Answer, body: Bytes)
     let fields = PullResponse {
         suggested_broker: 0,
         next_offset: answer.next,
-        min_offset: extent.map_or(0, |extent| extent.min),
-        max_offset: extent.map_or(0, |extent| extent.max),
+        min_offset: extent.min,
+        max_offset: extent.max,
         topic_sys_flag: None,
         group_sys_flag: None,
         forbidden_type: None,
@@ -269,5 +281,20 @@ fn reply(broker: &Broker, header: &PullMessage<'_>, answer: Answer, body: Bytes)
         remark: Some(answer.status.as_str().into()),
         fields: fields.into(),
         body,
+    }
+}
+
+/// Answers the waits that these messages wake; runs where the messages became visible.
+pub fn arrived(broker: &Arc<Broker>, arrivals: &[Arrival]) {
+    if broker.parked.is_empty() {
+        return;
+    }
+    let now_ms = broker.clock.wall_ms();
+    for arrival in arrivals {
+        let (topic, queue) = (&*arrival.topic, arrival.queue_id);
+        let next = arrival.next.0 as i64;
+        for wait in broker.parked.arrived(topic, queue, next, arrival.tags_code) {
+            wake(broker, &wait, now_ms);
+        }
     }
 }

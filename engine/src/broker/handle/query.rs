@@ -31,6 +31,10 @@ pub fn by_key(broker: &Broker, header: &QueryMessage<'_>) -> Reply {
         _ => header.key.to_owned(),
     };
     let hits = broker.store.query_key(header.topic, &key, max, header.begin_ms, header.end_ms);
+    let hits = match hits {
+        Ok(hits) => hits,
+        Err(error) => return Reply::error(error.to_string()),
+    };
     let mut offsets = hits.offsets;
     offsets.sort_unstable();
     let mut body = BytesMut::new();
@@ -62,7 +66,8 @@ fn carries(view: &RecordView<'_>, header: &QueryMessage<'_>, unique: bool) -> bo
     let text = view.properties();
     let is_unique = || properties::get(text, key::UNIQ_KEY) == Some(header.key);
     let is_key = || {
-        properties::get(text, key::KEYS).is_some_and(|keys| keys.split(' ').any(|word| word == header.key))
+        properties::get(text, key::KEYS)
+            .is_some_and(|keys| keys.split(' ').any(|word| word == header.key))
     };
     match header.index_type {
         Some("T") => properties::get(text, key::TAGS) == Some(header.key),
@@ -87,7 +92,10 @@ pub fn consume_queue(broker: &Broker, header: &QueryConsumeQueue<'_>) -> Reply {
     }
     let max = broker.store.max_offset(topic, queue_id).0 as i64;
     if index >= max {
-        return Reply { remark: Some(format!("Index {index} of consumequeue not found, max is {max}").into()), ..Reply::ok() };
+        return Reply {
+            remark: Some(format!("Index {index} of consumequeue not found, max is {max}").into()),
+            ..Reply::ok()
+        };
     }
     let from = QueueOffset(index.max(0) as u64);
     let count = count.clamp(0, UNITS_MAX) as usize;

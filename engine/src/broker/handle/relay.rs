@@ -23,7 +23,13 @@ const VERSION_MIN: i32 = 62;
 pub fn running_info(broker: &Broker, _cx: &Cx, header: &ConsumerRunningInfo<'_>) -> Outcome {
     let mut fields = Fields::new();
     header.encode(&mut fields);
-    ask(broker, (header.group, header.client_id), code::GET_CONSUMER_RUNNING_INFO, fields, Bytes::new())
+    ask(
+        broker,
+        (header.group, header.client_id),
+        code::GET_CONSUMER_RUNNING_INFO,
+        fields,
+        Bytes::new(),
+    )
 }
 
 /// 309: has one consumer consume one message now.
@@ -49,12 +55,21 @@ pub fn consume_directly(broker: &Broker, header: &ConsumeDirectly<'_>) -> Outcom
     ask(broker, (header.group, client_id), code::CONSUME_MESSAGE_DIRECTLY, fields, record)
 }
 
-fn ask(broker: &Broker, (group, client): (&str, &str), code: i32, fields: Fields, body: Bytes) -> Outcome {
+fn ask(
+    broker: &Broker,
+    (group, client): (&str, &str),
+    code: i32,
+    fields: Fields,
+    body: Bytes,
+) -> Outcome {
     let Some(member) = broker.connections.member(group, client) else {
         return Reply::error(format!("The Consumer <{group}> <{client}> not online")).into();
     };
     if member.version < VERSION_MIN {
-        let remark = format!("The Consumer <{client}> Version {} too low to finish, please upgrade it", member.version);
+        let remark = format!(
+            "The Consumer <{client}> Version {} too low to finish, please upgrade it",
+            member.version
+        );
         return Reply::error(remark).into();
     }
     let request = Outgoing { code, fields, body, ..Outgoing::default() };
@@ -85,11 +100,16 @@ pub fn consumer_status(broker: &Broker, header: &ConsumerStatus<'_>) -> Outcome 
         return Reply::refuse(response_code::CONSUMER_NOT_ONLINE, remark).into();
     };
     let Some(member) = broker.connections.member(header.group, &client) else {
-        return Reply::refuse(response_code::CONSUMER_NOT_ONLINE, format!("client {client} is not online")).into();
+        return Reply::refuse(
+            response_code::CONSUMER_NOT_ONLINE,
+            format!("client {client} is not online"),
+        )
+        .into();
     };
     let mut fields = Fields::new();
     ConsumerStatus { client: None, ..header.clone() }.encode(&mut fields);
-    let request = Outgoing { code: code::GET_CONSUMER_STATUS_FROM_CLIENT, fields, ..Outgoing::default() };
+    let request =
+        Outgoing { code: code::GET_CONSUMER_STATUS_FROM_CLIENT, fields, ..Outgoing::default() };
     Outcome::Relay {
         to: member.peer,
         request,
@@ -102,7 +122,10 @@ fn status_reply(relayed: Option<Relayed>, client: &str) -> Reply {
     use crate::protocol::body::offsets::ConsumerStatusBody;
     use crate::protocol::json_dialect;
     let Some(relayed) = relayed else {
-        return Reply::refuse(response_code::CONSUME_MSG_TIMEOUT, format!("client {client} did not answer"));
+        return Reply::refuse(
+            response_code::CONSUME_MSG_TIMEOUT,
+            format!("client {client} did not answer"),
+        );
     };
     let Ok(answer) = json_dialect::from_slice::<ConsumerStatusBody>(&relayed.body) else {
         return Reply::error(format!("client {client} answered something unreadable"));

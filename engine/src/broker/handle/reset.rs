@@ -1,7 +1,7 @@
 //! Moving a group by the broker: 222, 314 (semantics.md §12).
 
-use super::json;
 use super::heartbeat::no_group;
+use super::json;
 use crate::broker::Broker;
 use crate::broker::outcome::Reply;
 use crate::decide::reset;
@@ -30,7 +30,11 @@ pub fn reset_offsets(broker: &Broker, header: &ResetOffset<'_>) -> Reply {
             }
         }
         _ => {
-            let queues = if queue_id >= 0 { queue_id..queue_id + 1 } else { 0..topic.config.read_queue_nums };
+            let queues = if queue_id >= 0 {
+                queue_id..queue_id + 1
+            } else {
+                0..topic.config.read_queue_nums
+            };
             queues.map(|queue| (queue, at_time(broker, header, queue))).collect()
         }
     };
@@ -39,7 +43,8 @@ pub fn reset_offsets(broker: &Broker, header: &ResetOffset<'_>) -> Reply {
 
 fn in_range(broker: &Broker, topic: &str, queue: i32, offset: i64) -> Result<i64, Reply> {
     let extent = broker.extent(topic, queue);
-    reset::check_offset(offset, extent).map_err(|refusal| Reply::refuse(refusal.code, refusal.remark))
+    reset::check_offset(offset, extent)
+        .map_err(|refusal| Reply::refuse(refusal.code, refusal.remark))
 }
 
 fn at_time(broker: &Broker, header: &ResetOffset<'_>, queue: i32) -> i64 {
@@ -61,7 +66,12 @@ fn apply(broker: &Broker, header: &ResetOffset<'_>, targets: &[(i32, i64)]) -> R
         };
         body.offset_table.0.insert(queue, *offset);
     }
-    tracing::info!(group = header.group, topic = header.topic, queues = targets.len(), "offsets reset");
+    tracing::info!(
+        group = header.group,
+        topic = header.topic,
+        queues = targets.len(),
+        "offsets reset"
+    );
     json(&body)
 }
 

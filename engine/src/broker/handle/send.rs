@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::topic_name_remark;
 use crate::broker::Broker;
 use crate::broker::outcome::{Cx, Outcome, Reply, Then};
 use crate::broker::put::{Delay, Put};
 use crate::broker::state::topics::Topic;
+use crate::decide::Refusal;
 use crate::decide::retry::{self, RetrySend};
 use crate::decide::send_check::{self, Decision, GateFacts, Queues, RetryFacts, SendFacts};
-use crate::decide::Refusal;
 use crate::protocol::ext_fields::Fields;
 use crate::protocol::perm::Perm;
 use crate::protocol::properties::{self, key};
@@ -30,7 +31,9 @@ struct Accepted {
 /// 10, 310, 320: checks a message or batch and appends it.
 pub fn send(broker: &Arc<Broker>, cx: &Cx, header: &SendMessage<'_>, body: &Bytes) -> Outcome {
     match prepare(broker, cx, header, body) {
-        Ok(accepted) if header.batch == Some(true) => send_batch(broker, cx, header, body, accepted),
+        Ok(accepted) if header.batch == Some(true) => {
+            send_batch(broker, cx, header, body, accepted)
+        }
         Ok(accepted) => send_one(broker, cx, header, body, accepted),
         Err(reply) => reply.into(),
     }
@@ -82,10 +85,17 @@ fn prepare(
     }
 }
 
-fn check_gate(broker: &Broker, cx: &Cx, header: &SendMessage<'_>, found: Option<&Topic>) -> Result<(), Reply> {
+fn check_gate(
+    broker: &Broker,
+    cx: &Cx,
+    header: &SendMessage<'_>,
+    found: Option<&Topic>,
+) -> Result<(), Reply> {
     let name_error = match found {
         Some(_) => None,
-        None => names::check_topic(header.topic).err().map(|error| error.to_string()),
+        None => names::check_topic(header.topic)
+            .err()
+            .map(|error| topic_name_remark(header.topic, error)),
     };
     send_check::gate(&GateFacts {
         topic: header.topic,
@@ -128,15 +138,18 @@ fn decide(
     });
     let decision = send_check::check(&SendFacts {
         topic: header.topic,
-        queues: topic
-            .map(|topic| Queues { read: topic.config.read_queue_nums, write: topic.config.write_queue_nums }),
+        queues: topic.map(|topic| Queues {
+            read: topic.config.read_queue_nums,
+            write: topic.config.write_queue_nums,
+        }),
         queue_id: header.queue_id,
         random: broker.random(),
         retry,
         key_missing: compacted && properties::get(text, key::KEYS).is_none(),
         transaction: properties::get(text, key::TRANSACTION_PREPARED) == Some("true"),
         transactions_refused: true,
-        delayed_retry: attempts > 0 && broker.levels.level_of(properties::get(text, key::DELAY)).is_some(),
+        delayed_retry: attempts > 0
+            && broker.levels.level_of(properties::get(text, key::DELAY)).is_some(),
         batch: header.batch == Some(true),
     });
     (made, decision)
@@ -149,10 +162,17 @@ fn check_size(broker: &Broker, body: &Bytes, text: &str) -> Result<(), Reply> {
     }
     if body.len() > broker.config.max_message_size as usize {
         let limit = broker.config.max_message_size;
-        return Err(illegal(format!("the message body is {} bytes, the limit is {limit}", body.len())));
+        return Err(illegal(format!(
+            "the message body is {} bytes, the limit is {limit}",
+            body.len()
+        )));
     }
     if text.len() > properties::LEN_MAX {
-        let remark = format!("the properties are {} bytes, the limit is {}", text.len(), properties::LEN_MAX);
+        let remark = format!(
+            "the properties are {} bytes, the limit is {}",
+            text.len(),
+            properties::LEN_MAX
+        );
         return Err(illegal(remark));
     }
     let timed = [key::TIMER_DELAY_SEC, key::TIMER_DELAY_MS, key::TIMER_DELIVER_MS];
@@ -178,7 +198,13 @@ fn put<'a>(cx: &Cx, header: &SendMessage<'_>, accepted: &Accepted, body: &'a [u8
     }
 }
 
-fn send_one(broker: &Arc<Broker>, cx: &Cx, header: &SendMessage<'_>, body: &Bytes, accepted: Accepted) -> Outcome {
+fn send_one(
+    broker: &Arc<Broker>,
+    cx: &Cx,
+    header: &SendMessage<'_>,
+    body: &Bytes,
+    accepted: Accepted,
+) -> Outcome {
     let mut put = put(cx, header, &accepted, body);
     let unique = properties::get(&accepted.properties, key::UNIQ_KEY).map(str::to_owned);
     put.wait = properties::get(&accepted.properties, key::WAIT) != Some("false");
@@ -193,7 +219,13 @@ fn send_one(broker: &Arc<Broker>, cx: &Cx, header: &SendMessage<'_>, body: &Byte
     }
 }
 
-fn send_batch(broker: &Arc<Broker>, cx: &Cx, header: &SendMessage<'_>, body: &Bytes, accepted: Accepted) -> Outcome {
+fn send_batch(
+    broker: &Arc<Broker>,
+    cx: &Cx,
+    header: &SendMessage<'_>,
+    body: &Bytes,
+    accepted: Accepted,
+) -> Outcome {
     let elements = match batch::decode(body) {
         Ok(elements) if !elements.is_empty() => elements,
         Ok(_) => return illegal("the batch is empty").into(),
@@ -262,7 +294,9 @@ fn fields(broker: &Broker, appended: &Appended, queue_id: i32, unique: Option<St
         transaction_id: unique,
     }
     .encode(&mut fields);
-    fields.text("MSG_REGION", broker.config.region_id.clone()).flag("TRACE_ON", broker.config.trace_on)
+    fields
+        .text("MSG_REGION", broker.config.region_id.clone())
+        .flag("TRACE_ON", broker.config.trace_on)
 }
 
 fn message_ids(broker: &Broker, appended: &Appended) -> String {
@@ -283,7 +317,9 @@ pub fn status(status: PutStatus) -> (i32, Option<Cow<'static, str>>) {
         PutStatus::FlushTimeout => {
             (response_code::FLUSH_DISK_TIMEOUT, "stored, but not flushed within syncFlushTimeout")
         }
-        PutStatus::TooLarge => (response_code::MESSAGE_ILLEGAL, "the message is larger than a record may be"),
+        PutStatus::TooLarge => {
+            (response_code::MESSAGE_ILLEGAL, "the message is larger than a record may be")
+        }
         PutStatus::Busy => (
             response_code::SYSTEM_BUSY,
             "[PC_SYNCHRONIZED]broker busy, start flow control for a while",

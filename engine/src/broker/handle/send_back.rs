@@ -72,7 +72,11 @@ fn store(
             let (broker, key) = (Arc::clone(broker), format!("{}@{}", origin(view), header.group));
             let then = Box::new(move |appended: crate::store::Appended| {
                 if appended.is_stored() {
-                    broker.stats.add(if dead { "DLQ_PUT_NUMS" } else { "SNDBCK_PUT_NUMS" }, &key, 1);
+                    broker.stats.add(
+                        if dead { "DLQ_PUT_NUMS" } else { "SNDBCK_PUT_NUMS" },
+                        &key,
+                        1,
+                    );
                 }
                 let (code, remark) = status(appended.status);
                 // A late flush is stored all the same: a second copy would be worse than a late one.

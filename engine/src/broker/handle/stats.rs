@@ -51,7 +51,8 @@ fn add_topic(broker: &Broker, group: &str, topic: &str, stats: &mut ConsumeStats
 fn row(broker: &Broker, group: &str, topic: &str, queue_id: i32) -> OffsetWrapper {
     let committed = broker.offsets.committed(group, topic, queue_id);
     let consumer_offset = committed.unwrap_or(0);
-    let pull_offset = broker.offsets.pulled(group, topic, queue_id).unwrap_or(0).max(consumer_offset);
+    let pull_offset =
+        broker.offsets.pulled(group, topic, queue_id).unwrap_or(0).max(consumer_offset);
     let last_timestamp = broker.store_time(topic, queue_id, consumer_offset - 1);
     OffsetWrapper {
         broker_offset: broker.store.max_offset(topic, queue_id).0 as i64,
@@ -65,7 +66,8 @@ fn row(broker: &Broker, group: &str, topic: &str, queue_id: i32) -> OffsetWrappe
 /// 317: how far every group is, in one answer.
 pub fn broker_consume(broker: &Broker, header: &request::BrokerConsumeStats) -> Reply {
     let ordered_only = header.order == Some(true);
-    let mut body = BrokerConsumeStats { broker_addr: Some(broker.addr.to_string()), ..Default::default() };
+    let mut body =
+        BrokerConsumeStats { broker_addr: Some(broker.addr.to_string()), ..Default::default() };
     for group in broker.groups.snapshot().table.keys() {
         let mut list = Vec::new();
         for topic in broker.offsets.topics_of(group) {
@@ -86,7 +88,8 @@ pub fn broker_consume(broker: &Broker, header: &request::BrokerConsumeStats) -> 
 }
 
 fn of_topic(broker: &Broker, group: &str, topic: &str, queues: i32) -> ConsumeStats {
-    let rows = (0..queues).map(|queue| (broker.queue(topic, queue), row(broker, group, topic, queue)));
+    let rows =
+        (0..queues).map(|queue| (broker.queue(topic, queue), row(broker, group, topic, queue)));
     let consume_tps = broker.stats.tps("GROUP_GET_NUMS", &format!("{topic}@{group}"));
     ConsumeStats { offset_table: rows.collect::<QueueMap<_>>(), consume_tps }
 }

@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{body_of, json};
+use super::{body_of, json, topic_name_remark};
 use crate::broker::Broker;
 use crate::broker::outcome::{Cx, Outcome, Reply};
 use crate::broker::state::topics::Topic;
+use crate::protocol::body::connection::GroupList;
 use crate::protocol::body::queue::{MessageQueue, QueueMap};
 use crate::protocol::body::route::TopicList;
 use crate::protocol::body::stats::{TopicOffset, TopicStatsTable};
-use crate::protocol::body::connection::GroupList;
-use crate::protocol::body::topic_config::{TopicConfig, TopicConfigList, TopicConfigSerializeWrapper, TopicFilterType};
+use crate::protocol::body::topic_config::{
+    TopicConfig, TopicConfigList, TopicConfigSerializeWrapper, TopicFilterType,
+};
 use crate::protocol::names;
 use crate::protocol::request::broker::{TrimDeadLetters, TrimResponse};
 use crate::protocol::request::group::GroupOf;
@@ -83,13 +85,16 @@ fn store(broker: &Broker, cx: &Cx, config: TopicConfig) -> Result<bool, Reply> {
 fn check(broker: &Broker, config: &TopicConfig) -> Result<(), Reply> {
     let refuse = |remark: String| Err(Reply::refuse(response_code::INVALID_PARAMETER, remark));
     if let Err(error) = names::check_topic(&config.topic_name) {
-        return refuse(error.to_string());
+        return refuse(topic_name_remark(&config.topic_name, error));
     }
     if broker.is_system_topic(&config.topic_name) {
         return refuse(format!("The topic[{}] is conflict with system topic.", config.topic_name));
     }
     let queues_fit = |queues: i32| (0..=QUEUES_MAX).contains(&queues);
-    if !queues_fit(config.read_queue_nums) || !queues_fit(config.write_queue_nums) || config.read_queue_nums.max(config.write_queue_nums) == 0 {
+    if !queues_fit(config.read_queue_nums)
+        || !queues_fit(config.write_queue_nums)
+        || config.read_queue_nums.max(config.write_queue_nums) == 0
+    {
         return refuse(format!("queue numbers must lie between 1 and {QUEUES_MAX}"));
     }
     if !(0..=7).contains(&config.perm) {
@@ -119,14 +124,17 @@ fn attributes(
             return Err(Reply::error(format!("unsupported key: {name}")));
         }
         if old.is_some() && FIXED_ATTRIBUTES.contains(&name) {
-            return Err(Reply::error(format!("attempt to update an unchangeable attribute. key: {name}")));
+            return Err(Reply::error(format!(
+                "attempt to update an unchangeable attribute. key: {name}"
+            )));
         }
         match value {
             Some(value) => {
                 attributes.insert(name.to_owned(), value.to_owned());
             }
             None if old.is_none() => {
-                let remark = format!("only add attribute is supported while creating topic. key: {name}");
+                let remark =
+                    format!("only add attribute is supported while creating topic. key: {name}");
                 return Err(Reply::error(remark));
             }
             None => {
@@ -143,26 +151,26 @@ pub fn all(broker: &Broker, header: &AllTopicConfig) -> Reply {
     let total = wrapper.topic_config_table.len() as i32;
     if let (Some(from), Some(max)) = (header.seq, header.max) {
         let page = wrapper.topic_config_table.into_iter();
-        wrapper.topic_config_table = page.skip(from.max(0) as usize).take(max.max(0) as usize).collect();
+        wrapper.topic_config_table =
+            page.skip(from.max(0) as usize).take(max.max(0) as usize).collect();
     }
     json::<TopicConfigSerializeWrapper>(&wrapper).with_fields(TotalTopics { total })
 }
 
 /// 351: one topic's settings.
 pub fn config(broker: &Broker, header: &TopicOf<'_>) -> Reply {
-    match broker.topics.get(header.topic) {
-        Some(topic) => json(&topic.config),
-        None => {
-            let remark = format!("No topic in this broker. topic: {}", header.topic);
-            Reply::refuse(response_code::TOPIC_NOT_EXIST, remark)
-        }
+    if let Some(topic) = broker.topics.get(header.topic) {
+        return json(&topic.config);
     }
+    let remark = format!("No topic in this broker. topic: {}", header.topic);
+    Reply::refuse(response_code::TOPIC_NOT_EXIST, remark)
 }
 
 /// 215: removes a topic with its queues and offsets.
 pub fn delete(broker: &Broker, cx: &Cx, header: &TopicOf<'_>) -> Outcome {
     if let Err(error) = names::check_topic(header.topic) {
-        return Reply::refuse(response_code::INVALID_PARAMETER, error.to_string()).into();
+        let remark = topic_name_remark(header.topic, error);
+        return Reply::refuse(response_code::INVALID_PARAMETER, remark).into();
     }
     if broker.is_system_topic(header.topic) {
         let remark = format!("The topic[{}] is conflict with system topic.", header.topic);
@@ -205,7 +213,8 @@ pub fn stats(broker: &Broker, header: &TopicOf<'_>) -> Reply {
 
 /// 300: groups that read a topic or did.
 pub fn consumers(broker: &Broker, header: &TopicOf<'_>) -> Reply {
-    let mut groups: BTreeSet<String> = broker.connections.groups_of(header.topic).into_iter().collect();
+    let mut groups: BTreeSet<String> =
+        broker.connections.groups_of(header.topic).into_iter().collect();
     groups.extend(broker.offsets.groups_of(header.topic));
     json(&GroupList { group_list: groups.into_iter().collect() })
 }
@@ -213,7 +222,8 @@ pub fn consumers(broker: &Broker, header: &TopicOf<'_>) -> Reply {
 /// 305: topics that are the broker's own.
 pub fn system(broker: &Broker) -> Reply {
     let snapshot = broker.topics.snapshot();
-    let topic_list = snapshot.table.keys().filter(|name| broker.is_system_topic(name)).cloned().collect();
+    let topic_list =
+        snapshot.table.keys().filter(|name| broker.is_system_topic(name)).cloned().collect();
     json(&TopicList { topic_list, broker_addr: None })
 }
 
@@ -246,7 +256,11 @@ pub fn trim(broker: &Arc<Broker>, header: &TrimDeadLetters<'_>) -> Reply {
 impl Broker {
     /// The full name of one of this broker's queues.
     pub fn queue(&self, topic: &str, queue_id: i32) -> MessageQueue {
-        MessageQueue { topic: topic.to_owned(), broker_name: self.config.broker_name.clone(), queue_id }
+        MessageQueue {
+            topic: topic.to_owned(),
+            broker_name: self.config.broker_name.clone(),
+            queue_id,
+        }
     }
 }
 
@@ -259,8 +273,16 @@ mod tests {
         let new = |change: &str| attributes(None, change);
         assert_eq!(new("+message.type=FIFO").unwrap().get("message.type").unwrap(), "FIFO");
         assert_eq!(new("+foo=1").unwrap_err().remark.unwrap(), "unsupported key: foo");
-        assert!(new("-message.type").unwrap_err().remark.unwrap().starts_with("only add attribute"));
-        let old = Topic { name: "t".into(), config: TopicConfig { attributes: new("+message.type=FIFO").unwrap(), ..TopicConfig::default() } };
+        assert!(
+            new("-message.type").unwrap_err().remark.unwrap().starts_with("only add attribute")
+        );
+        let old = Topic {
+            name: "t".into(),
+            config: TopicConfig {
+                attributes: new("+message.type=FIFO").unwrap(),
+                ..TopicConfig::default()
+            },
+        };
         assert!(attributes(Some(&old), "-message.type").unwrap().is_empty());
         assert!(attributes(Some(&old), "+cleanup.policy=DELETE").is_err());
         assert_eq!(attributes(Some(&old), "").unwrap().len(), 1);

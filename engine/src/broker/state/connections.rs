@@ -1,6 +1,6 @@
 //! Who is connected: members of consumer and producer groups with their subscriptions (semantics.md §15, §18).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, RwLock};
 
 use super::{read, write};
@@ -68,16 +68,23 @@ pub struct Connections {
 
 impl Connections {
     /// Takes a consumer's heartbeat. With `without_sub` its subscriptions stay as they are.
-    pub fn consumer(&self, member: Member, data: &ConsumerData, v2: Option<i32>, without_sub: bool) -> Change {
+    pub fn consumer(
+        &self,
+        member: Member,
+        data: &ConsumerData,
+        v2: Option<i32>,
+        without_sub: bool,
+    ) -> Change {
         let mut tables = write(&self.tables);
-        let group = tables.consumers.entry(data.group_name.clone()).or_insert_with(|| ConsumerGroup {
-            consume_type: data.consume_type,
-            model: data.message_model,
-            from_where: data.consume_from_where,
-            subscriptions: BTreeMap::new(),
-            members: HashMap::new(),
-            fingerprint: 0,
-        });
+        let group =
+            tables.consumers.entry(data.group_name.clone()).or_insert_with(|| ConsumerGroup {
+                consume_type: data.consume_type,
+                model: data.message_model,
+                from_where: data.consume_from_where,
+                subscriptions: BTreeMap::new(),
+                members: HashMap::new(),
+                fingerprint: 0,
+            });
         let mut change = Change::default();
         if !without_sub {
             group.consume_type = data.consume_type;
@@ -170,10 +177,19 @@ impl Connections {
         read(&self.tables).consumers.keys().cloned().collect()
     }
 
+    /// Number of connections with a group.
+    pub fn client_count(&self) -> usize {
+        let tables = read(&self.tables);
+        let consumers = tables.consumers.values().flat_map(|group| group.members.keys());
+        let producers = tables.producers.values().flat_map(HashMap::keys);
+        consumers.chain(producers).collect::<HashSet<_>>().len()
+    }
+
     /// Groups whose members subscribe the topic.
     pub fn groups_of(&self, topic: &str) -> Vec<String> {
         let tables = read(&self.tables);
-        let subscribed = tables.consumers.iter().filter(|(_, g)| g.subscriptions.contains_key(topic));
+        let subscribed =
+            tables.consumers.iter().filter(|(_, g)| g.subscriptions.contains_key(topic));
         subscribed.map(|(name, _)| name.clone()).collect()
     }
 
@@ -181,7 +197,7 @@ impl Connections {
     pub fn client_ids(&self, group: &str) -> Vec<String> {
         let mut ids = self
             .with_group(group, |g| g.members.values().map(|m| m.client_id.clone()).collect())
-            .unwrap_or_else(Vec::new);
+            .unwrap_or_default();
         ids.sort();
         ids.dedup();
         ids
@@ -195,13 +211,18 @@ impl Connections {
 
     /// The member with this client id.
     pub fn member(&self, group: &str, client_id: &str) -> Option<Member> {
-        self.with_group(group, |g| g.members.values().find(|m| m.client_id == client_id).cloned()).flatten()
+        self.with_group(group, |g| g.members.values().find(|m| m.client_id == client_id).cloned())
+            .flatten()
     }
 
     /// Members of a producer group.
     pub fn producers(&self, group: &str) -> Vec<Member> {
         let tables = read(&self.tables);
-        tables.producers.get(group).map(|members| members.values().cloned().collect()).unwrap_or_default()
+        tables
+            .producers
+            .get(group)
+            .map(|members| members.values().cloned().collect())
+            .unwrap_or_default()
     }
 
     /// All producer groups.
@@ -234,6 +255,8 @@ fn update_subscriptions(group: &mut ConsumerGroup, data: &ConsumerData) -> bool 
         }
     }
     let before = group.subscriptions.len();
-    group.subscriptions.retain(|topic, _| data.subscription_data_set.iter().any(|s| s.topic == *topic));
+    group
+        .subscriptions
+        .retain(|topic, _| data.subscription_data_set.iter().any(|s| s.topic == *topic));
     changed || group.subscriptions.len() < before
 }

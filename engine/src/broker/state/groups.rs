@@ -56,8 +56,11 @@ impl Groups {
     /// Stores a group; `false` when it is as it was.
     pub fn put(&self, config: SubscriptionGroupConfig, now_ms: i64) -> bool {
         self.change(now_ms, |next| {
-            let old = next.table.insert(config.group_name.clone(), Arc::new(config.clone()));
-            old.is_none_or(|old| *old != config)
+            let same = next.table.get(&config.group_name).is_some_and(|old| **old == config);
+            if !same {
+                next.table.insert(config.group_name.clone(), Arc::new(config));
+            }
+            !same
         })
     }
 

@@ -86,13 +86,18 @@ impl Offsets {
     pub fn topics_of(&self, group: &str) -> Vec<String> {
         let groups = read(&self.groups);
         let Some(topics) = groups.get(group) else { return Vec::new() };
-        topics.iter().filter(|(_, cells)| has_commit(cells)).map(|(topic, _)| topic.clone()).collect()
+        topics
+            .iter()
+            .filter(|(_, cells)| has_commit(cells))
+            .map(|(topic, _)| topic.clone())
+            .collect()
     }
 
     /// Groups that have committed something on the topic.
     pub fn groups_of(&self, topic: &str) -> Vec<String> {
         let groups = read(&self.groups);
-        let on_topic = groups.iter().filter(|(_, topics)| topics.get(topic).is_some_and(|c| has_commit(c)));
+        let on_topic =
+            groups.iter().filter(|(_, topics)| topics.get(topic).is_some_and(|c| has_commit(c)));
         on_topic.map(|(group, _)| group.clone()).collect()
     }
 
@@ -119,7 +124,8 @@ impl Offsets {
 
     /// Committed offsets of a group on a topic, by queue.
     pub fn committed_of(&self, group: &str, topic: &str) -> BTreeMap<i32, i64> {
-        self.cells(group, topic).map_or_else(BTreeMap::new, |cells| values(&cells, |cell| &cell.committed))
+        self.cells(group, topic)
+            .map_or_else(BTreeMap::new, |cells| values(&cells, |cell| &cell.committed))
     }
 
     /// All committed and all pulled offsets, as topic, group, queue → offset.

@@ -25,15 +25,25 @@ pub struct OrderLocks {
 
 impl OrderLocks {
     /// Locks what is free, expired or held by this client already; returns those.
-    pub fn lock(&self, group: &str, client_id: &str, queues: Vec<QueueKey>, now_ms: i64) -> Vec<QueueKey> {
+    pub fn lock(
+        &self,
+        group: &str,
+        client_id: &str,
+        queues: Vec<QueueKey>,
+        now_ms: i64,
+    ) -> Vec<QueueKey> {
         let mut groups = lock(&self.groups);
         let held = groups.entry(group.to_owned()).or_default();
         let mut got = Vec::with_capacity(queues.len());
         for queue in queues {
             let taken = held.get(&queue);
-            let free = taken.is_none_or(|h| h.client_id == client_id || now_ms - h.since_ms > LEASE_MS);
+            let free =
+                taken.is_none_or(|h| h.client_id == client_id || now_ms - h.since_ms > LEASE_MS);
             if free {
-                held.insert(queue.clone(), Held { client_id: client_id.to_owned(), since_ms: now_ms });
+                held.insert(
+                    queue.clone(),
+                    Held { client_id: client_id.to_owned(), since_ms: now_ms },
+                );
                 got.push(queue);
             }
         }

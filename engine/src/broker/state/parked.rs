@@ -44,19 +44,19 @@ pub struct Parked {
 }
 
 impl Parked {
-    /// Parks a wait; gives it back when there is no room.
-    pub fn park(&self, topic: &str, queue: i32, wait: Wait) -> Result<(), Wait> {
+    /// Parks a wait; `false` when there is no room for it.
+    pub fn park(&self, topic: &str, queue: i32, wait: Wait) -> bool {
         let mut table = lock(&self.table);
         if self.count.load(Ordering::Relaxed) >= WAITS_MAX {
-            return Err(wait);
+            return false;
         }
         let waits = table.queues.entry(topic.to_owned()).or_default().entry(queue).or_default();
         if waits.len() >= WAITS_PER_QUEUE_MAX {
-            return Err(wait);
+            return false;
         }
         waits.push(wait);
         self.count.fetch_add(1, Ordering::AcqRel);
-        Ok(())
+        true
     }
 
     /// Whether nobody waits at all.

@@ -24,7 +24,9 @@ pub struct Persist {
 
 impl std::fmt::Debug for Persist {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Persist").field("waiters", &lock(&self.pending).waiters.len()).finish()
+        f.debug_struct("Persist")
+            .field("waiters", &lock(&self.pending).waiters.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -197,7 +197,8 @@ impl Traffic {
 
     /// Upper bound of the bucket that holds this share of all appends, ms.
     fn percentile(&self, share: f64) -> String {
-        let counts: Vec<u64> = self.latency.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+        let counts: Vec<u64> =
+            self.latency.iter().map(|count| count.load(Ordering::Relaxed)).collect();
         let total: u64 = counts.iter().sum();
         let wanted = (total as f64 * share).ceil() as u64;
         let mut seen = 0;

@@ -71,12 +71,20 @@ fn group(broker: &Arc<Broker>, level: u8) -> Group {
     let start = start_of(broker, level);
     let now_ms = broker.clock.wall_ms();
     let units = broker.store.units(names::SCHEDULE_TOPIC, queue, QueueOffset(start), GROUP_MAX);
+    let units = match units {
+        Ok(units) => units,
+        Err(error) => {
+            tracing::warn!(level, %error, "cannot read a delay level, trying again");
+            return Group::Failed;
+        }
+    };
     let Some(first) = units.first() else { return Group::Nothing };
     let due = |tags_code: i64| broker.levels.due_ms(level, tags_code, now_ms);
     if due(first.tags_code) > now_ms {
         return Group::Due(due(first.tags_code));
     }
-    let due_units: Vec<_> = units.into_iter().take_while(|unit| due(unit.tags_code) <= now_ms).collect();
+    let due_units: Vec<_> =
+        units.into_iter().take_while(|unit| due(unit.tags_code) <= now_ms).collect();
     let count = due_units.len() as u64;
     let mut appends = Vec::with_capacity(due_units.len());
     for unit in due_units {

@@ -11,12 +11,12 @@ const EXPIRE_EVERY_MS: i64 = 10_000;
 /// Pause between samples of the traffic, ms.
 const TRAFFIC_EVERY_MS: i64 = 1_000;
 
-/// When each chore is due.
+/// When each chore is due next, ms.
 #[derive(Debug, Default)]
 pub struct Housekeeping {
-    expire_ms: i64,
-    sample_ms: i64,
-    traffic_ms: i64,
+    expire: i64,
+    sample: i64,
+    traffic: i64,
 }
 
 impl Housekeeping {
@@ -25,13 +25,13 @@ impl Housekeeping {
         for wait in broker.parked.expired(now_ms) {
             pull::wake(broker, &wait, now_ms);
         }
-        if due(&mut self.traffic_ms, now_ms, TRAFFIC_EVERY_MS) {
+        if due(&mut self.traffic, now_ms, TRAFFIC_EVERY_MS) {
             broker.traffic.sample(now_ms, day);
         }
-        if due(&mut self.sample_ms, now_ms, SAMPLE_MS) {
+        if due(&mut self.sample, now_ms, SAMPLE_MS) {
             broker.stats.sample(now_ms);
         }
-        if due(&mut self.expire_ms, now_ms, EXPIRE_EVERY_MS) {
+        if due(&mut self.expire, now_ms, EXPIRE_EVERY_MS) {
             heartbeat::expire(broker, now_ms);
         }
     }

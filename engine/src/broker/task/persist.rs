@@ -99,7 +99,9 @@ pub fn all(broker: &Arc<Broker>) -> Result<(), StoreError> {
 }
 
 /// The tables as they were stored; absent ones are empty.
-pub fn load_tables(store: &Store) -> Result<(TopicConfigSerializeWrapper, SubscriptionGroupWrapper), StoreError> {
+pub fn load_tables(
+    store: &Store,
+) -> Result<(TopicConfigSerializeWrapper, SubscriptionGroupWrapper), StoreError> {
     Ok((load(store, TOPICS)?, load(store, GROUPS)?))
 }
 
@@ -130,7 +132,10 @@ fn clamp(broker: &Broker) {
     let end = |topic: &str, queue: i32| broker.store.max_offset(topic, queue).0 as i64;
     let clamped = broker.offsets.clamp(end);
     if clamped > 0 {
-        tracing::warn!(clamped, "committed offsets lay beyond the log's end and were lowered to it");
+        tracing::warn!(
+            clamped,
+            "committed offsets lay beyond the log's end and were lowered to it"
+        );
     }
     for (level, offset) in broker.delay_offsets.all() {
         let max = end(crate::protocol::names::SCHEDULE_TOPIC, level - 1);
@@ -140,7 +145,10 @@ fn clamp(broker: &Broker) {
     }
 }
 
-fn load<T: serde::de::DeserializeOwned + Default>(store: &Store, name: &str) -> Result<T, StoreError> {
+fn load<T: serde::de::DeserializeOwned + Default>(
+    store: &Store,
+    name: &str,
+) -> Result<T, StoreError> {
     let parsed = store.read_json_with(name, |text| json_dialect::from_slice::<T>(text).ok())?;
     Ok(parsed.unwrap_or_default())
 }
