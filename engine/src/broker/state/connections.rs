@@ -195,7 +195,7 @@ impl Connections {
 
     /// Sorted client ids of a group.
     pub fn client_ids(&self, group: &str) -> Vec<String> {
-        let mut ids = self
+        let mut ids: Vec<String> = self
             .with_group(group, |g| g.members.values().map(|m| m.client_id.clone()).collect())
             .unwrap_or_default();
         ids.sort();
