@@ -9,7 +9,10 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use engine::client::dead_letters::{self, CopyId, Suggestion};
 use engine::client::figures::Key;
+use engine::client::replay;
+use engine::client::retry_ladder::{self, Owner, Scan};
 use engine::client::{
     Cluster, ClusterConfig, Consume, ConsumeFrom, Listener, Message, Producer, ProducerConfig,
     PullConsumer, PushConfig, PushConsumer, Seek, SendStatus,
@@ -222,6 +225,176 @@ async fn a_broadcast_reaches_every_member_and_positions_stay_local() {
     let addr = master(&cluster).await;
     let stored = cluster.all_offsets(&addr).await.unwrap().offset_table;
     assert!(!stored.contains_key(&format!("{topic}@{group}")), "{stored:?}");
+}
+
+/// A running consumer that starts at the first message and notes what it got.
+async fn consumer(
+    cluster: &Arc<Cluster>,
+    topic: &str,
+    group: &str,
+    log: &Arc<Mutex<Vec<String>>>,
+) -> PushConsumer {
+    let noted = Arc::clone(log);
+    let listener = Listener::blocking(move |message| {
+        noted.lock().unwrap().push(message.text().unwrap_or_default().to_owned());
+        Consume::Success
+    });
+    let mut config = PushConfig::new(group);
+    config.from = ConsumeFrom::First;
+    let consumer = PushConsumer::new(cluster, config, listener);
+    consumer.subscribe(topic, "*").unwrap();
+    consumer.start().await.unwrap();
+    consumer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_is_replayed_offline_online_and_back() {
+    let Some(cluster) = cluster() else { return };
+    let topic = topic(&cluster, "replay", 1).await;
+    let group = fresh(&cluster, "g");
+    let log: Arc<Mutex<Vec<String>>> = Arc::default();
+    let producer = producer(&cluster);
+    let mut sent = Vec::new();
+    for number in 0..10 {
+        let text = number.to_string();
+        producer.send(&Message::new(&topic, text.clone())).await.unwrap();
+        sent.push(text);
+    }
+    let first = consumer(&cluster, &topic, &group, &log).await;
+    until("ten were consumed", async || seen(&log).len() == 10).await;
+    first.close().await;
+
+    let topics: Vec<String> =
+        replay::topics_of(&cluster, &group).await.unwrap().into_iter().collect();
+    assert_eq!(topics, [topic.clone()]);
+    let target = replay::Target::Time(0);
+    let plan = replay::plan(&cluster, &group, &topics, target).await.unwrap();
+    assert!(plan.is_complete(), "{plan:?}");
+    assert_eq!((plan.total().again, plan.total().skipped), (10, 0));
+    let queue = &plan.queues[0];
+    let head = replay::first_message(&cluster, queue).await.unwrap().unwrap();
+    assert_eq!(head.text(), Some("0"));
+    assert_eq!(replay::run(&cluster, &group, queue).await, replay::Outcome::Moved(0));
+    assert_eq!(replay::undo(&cluster, &group, queue).await, replay::Outcome::Moved(10));
+    assert_eq!(replay::run(&cluster, &group, queue).await, replay::Outcome::Moved(0));
+    let second = consumer(&cluster, &topic, &group, &log).await;
+    until("ten came again", async || seen(&log).len() == 20).await;
+
+    // Its members stay online now; the next message wakes the pull that is told of the reset.
+    until("the position is stored", async || {
+        let plan = replay::plan(&cluster, &group, &topics, target).await.unwrap();
+        plan.queues[0].row.now == Some(10)
+    })
+    .await;
+    let plan = replay::plan(&cluster, &group, &topics, target).await.unwrap();
+    assert_eq!(replay::run(&cluster, &group, &plan.queues[0]).await, replay::Outcome::Moved(0));
+    producer.send(&Message::new(&topic, "wake")).await.unwrap();
+    let all: BTreeSet<String> = sent.into_iter().chain(["wake".to_owned()]).collect();
+    until("all came a third time", async || {
+        seen(&log)[20..].iter().cloned().collect::<BTreeSet<_>>() == all
+    })
+    .await;
+    second.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_is_found_and_its_copy_reaches_the_group() {
+    let Some(cluster) = cluster() else { return };
+    let topic = topic(&cluster, "dead", 1).await;
+    let group = fresh(&cluster, "g");
+    let log: Arc<Mutex<Vec<String>>> = Arc::default();
+    let noted = Arc::clone(&log);
+    let listener = Listener::blocking(move |message| {
+        let Some(from) = message.get(dead_letters::RESENT_FROM) else {
+            return Consume::LaterAt(-1);
+        };
+        let line = format!("{} {from} {}", message.topic(), message.reconsume_times);
+        noted.lock().unwrap().push(line);
+        Consume::Success
+    });
+    let consumer = PushConsumer::new(&cluster, PushConfig::new(&group), listener);
+    consumer.subscribe(&topic, "*").unwrap();
+    consumer.start().await.unwrap();
+    until("the retry queue is read", async || consumer.queues().len() == 2).await;
+    let producer = producer(&cluster);
+    for number in 0..3 {
+        let message = Message::new(&topic, number.to_string()).keys(["order-1"]).tag("t");
+        producer.send(&message).await.unwrap();
+    }
+    until("three are dead", async || {
+        dead_letters::of_group(&cluster, &group).await.unwrap().total() == 3
+    })
+    .await;
+    until("the group is listed", async || {
+        dead_letters::groups(&cluster).await.unwrap().contains(&group)
+    })
+    .await;
+    let dead = dead_letters::of_group(&cluster, &group).await.unwrap();
+    assert_eq!(dead_letters::dead_since(&cluster, &dead, 0).await.unwrap(), 3);
+    let mut pages = dead_letters::Pages::new(dead);
+    let page = pages.next(&cluster, 2).await.unwrap();
+    let rest = pages.next(&cluster, 2).await.unwrap();
+    assert_eq!((page.len(), rest.len()), (2, 1));
+    let letter = &page[0];
+    assert!(page[1].died_ms() <= letter.died_ms() && rest[0].died_ms() <= page[1].died_ms());
+    assert_eq!((letter.tries(), letter.origin_topic()), (1, Some(topic.as_str())));
+
+    let readers = dead_letters::readers(&cluster, &group).await.unwrap();
+    assert!(readers.members.contains_key(cluster.client_id()));
+    let Suggestion::Retry(target) = readers.suggest(&group) else {
+        panic!("the group reads its retry topic: {readers:?}");
+    };
+    assert!(dead_letters::copies(&cluster, letter, target.topic()).await.unwrap().is_empty());
+    dead_letters::resend(&cluster, letter, &target, CopyId::Same).await.unwrap();
+    until("the copy came", async || !seen(&log).is_empty()).await;
+    assert_eq!(seen(&log), [format!("{topic} {} 0", letter.id())]);
+    until("the copy is in the index", async || {
+        dead_letters::copies(&cluster, letter, target.topic()).await.unwrap().len() == 1
+    })
+    .await;
+    let origin = dead_letters::Target::Origin(topic.clone());
+    dead_letters::resend(&cluster, &rest[0], &origin, CopyId::New).await.unwrap();
+    until("the second copy came", async || seen(&log).len() == 2).await;
+    until("the second copy is in the index", async || {
+        dead_letters::copies(&cluster, &rest[0], &topic).await.unwrap().len() == 1
+    })
+    .await;
+    assert_eq!(dead_letters::of_group(&cluster, &group).await.unwrap().total(), 3);
+    consumer.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ladder_tells_retries_from_delays_of_users() {
+    let Some(cluster) = cluster() else { return };
+    let topic = topic(&cluster, "ladder", 1).await;
+    let group = fresh(&cluster, "g");
+    let listener = Listener::blocking(|_| Consume::LaterAt(5));
+    let mut config = PushConfig::new(&group);
+    config.from = ConsumeFrom::First;
+    let consumer = PushConsumer::new(&cluster, config, listener);
+    consumer.subscribe(&topic, "*").unwrap();
+    consumer.start().await.unwrap();
+    let producer = producer(&cluster);
+    producer.send(&Message::new(&topic, "fails").keys(["k"])).await.unwrap();
+    producer.send(&Message::new(&topic, "waits").delay_level(5)).await.unwrap();
+    let addr = master(&cluster).await;
+    let mut scan = Scan::new(&addr, "any");
+    let mine = [Owner::Group(group.clone()), Owner::User(topic.clone())];
+    until("both wait at level 5", async || {
+        scan.refresh(&retry_ladder::levels(&cluster, &addr).await.unwrap());
+        while scan.step(&cluster).await.unwrap() {}
+        mine.iter().all(|owner| scan.split(5).by_owner.contains_key(owner))
+    })
+    .await;
+    let retry = scan.entries(5).find(|entry| entry.owner == mine[0]).unwrap();
+    assert_eq!((retry.topic.as_str(), retry.tries, retry.keys.as_str()), (topic.as_str(), 1, "k"));
+    let due = retry_ladder::due_at(&cluster, &addr, 5, retry.offset).await.unwrap().unwrap();
+    assert!((due - retry.due_ms).abs() < 1_000, "the unit says {due}, we {}", retry.due_ms);
+    let ladder = retry_ladder::levels(&cluster, &addr).await.unwrap();
+    let level = ladder.levels.iter().find(|level| level.number == 5).unwrap();
+    let before = retry_ladder::due_before(&cluster, &addr, level, i64::MAX).await.unwrap();
+    assert_eq!(before, level.waiting());
+    consumer.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
