@@ -14,8 +14,8 @@ use engine::client::figures::Key;
 use engine::client::replay;
 use engine::client::retry_ladder::{self, Owner, Scan};
 use engine::client::{
-    Cluster, ClusterConfig, Consume, ConsumeFrom, Listener, Message, Producer, ProducerConfig,
-    PullConsumer, PushConfig, PushConsumer, Seek, SendStatus,
+    ClientError, Cluster, ClusterConfig, Consume, ConsumeFrom, Listener, Message, Producer,
+    ProducerConfig, PullConsumer, PushConfig, PushConsumer, Seek, SendStatus,
 };
 use engine::protocol::body::MessageQueue;
 use engine::protocol::body::heartbeat::MessageModel;
@@ -405,6 +405,43 @@ async fn the_ladder_tells_retries_from_delays_of_users() {
     let before = retry_ladder::due_before(&cluster, &addr, level, i64::MAX).await.unwrap();
     assert_eq!(before, level.waiting());
     consumer.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_name_server_in_the_list_is_passed_over() {
+    let Some(cluster) = cluster() else { return };
+    // The listener reserves the port and is gone before it is dialled.
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut list = vec![gone.to_string()];
+    list.extend(cluster.config().namesrv.iter().cloned());
+    let both = Cluster::connect(ClusterConfig::new(list, Handle::current()));
+    both.cluster_info().await.unwrap();
+    let before = both.requests_sent();
+    both.cluster_info().await.unwrap();
+    assert_eq!(both.requests_sent(), before + 1, "it sticks to the one that answered");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reading_session_asks_everything_and_changes_nothing() {
+    let Some(writer) = cluster() else { return };
+    let (topic, _producer) = ten(&writer).await;
+    let mut config = ClusterConfig::new(writer.config().namesrv.clone(), Handle::current());
+    config.read_only = true;
+    let reader = Cluster::connect(config);
+    let addr = master(&reader).await;
+    let pull = PullConsumer::tools(&reader);
+    let queue = pull.queues(&topic).await.unwrap().remove(0);
+    assert_eq!(pull.poll(&queue, Duration::ZERO).await.unwrap().len(), 10);
+    let topics = std::slice::from_ref(&topic);
+    let plan = replay::plan(&reader, "nobody", topics, replay::Target::First).await.unwrap();
+    assert_eq!(plan.total().unknown, 1, "a group without position has nothing to say");
+    let outcome = replay::run(&reader, "nobody", &plan.queues[0]).await;
+    assert_eq!(outcome, replay::Outcome::Failed(ClientError::ReadOnly { code: 222 }));
+    let groups = writer.group_configs(&addr).await.unwrap().subscription_group_table;
+    assert!(!groups.contains_key("nobody"));
+    let refused = Producer::start(&reader, ProducerConfig::new("p")).unwrap();
+    let refused = refused.send(&Message::new(&topic, "x")).await;
+    assert_eq!(refused, Err(ClientError::ReadOnly { code: 310 }));
 }
 
 #[tokio::test(flavor = "multi_thread")]
