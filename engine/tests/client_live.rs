@@ -19,6 +19,7 @@ use engine::client::{
 };
 use engine::protocol::body::MessageQueue;
 use engine::protocol::body::heartbeat::MessageModel;
+use engine::protocol::body::running_info::ConsumeResult;
 use engine::protocol::body::topic_config::TopicConfig;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
@@ -166,6 +167,8 @@ async fn a_failed_message_comes_again_and_the_position_is_stored() {
     let info = cluster.running_info(&addr, &member, stacks).await.unwrap();
     assert!(info.mq_table.len() >= 5, "four queues and the retry queue: {info:?}");
     assert_eq!(info.status_table[&topic].consume_failed_msgs, 1);
+    let positions = cluster.member_positions(&addr, &topic, &group).await.unwrap();
+    assert_eq!(positions.consumer_table[cluster.client_id()].len(), 4);
     consumer.close().await;
     assert!(cluster.consumer_connections(&addr, &group).await.unwrap().is_none());
     let stats = cluster.consume_stats(&addr, &group, Some(&topic)).await.unwrap();
@@ -348,6 +351,12 @@ async fn a_dead_letter_is_found_and_its_copy_reaches_the_group() {
     let letter = &page[0];
     assert!(page[1].died_ms() <= letter.died_ms() && rest[0].died_ms() <= page[1].died_ms());
     assert_eq!((letter.tries(), letter.origin_topic()), (1, Some(topic.as_str())));
+
+    let addr = master(&cluster).await;
+    let member = engine::client::admin::Member { group: &group, client_id: cluster.client_id() };
+    let id = letter.message.offset_id();
+    let direct = cluster.consume_directly(&addr, &member, &letter.message.topic, &id).await;
+    assert_eq!(direct.unwrap().consume_result, ConsumeResult::Later);
 
     let readers = dead_letters::readers(&cluster, &group).await.unwrap();
     assert!(readers.members.contains_key(cluster.client_id()));
