@@ -1,3 +1,42 @@
 //! mqdeck: a RocketMQ-compatible broker and name server with a terminal console over them.
+//!
+//! The binary composes and has no rules of its own: arguments → settings → one command → exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod args;
+mod logging;
+mod output;
+mod serve;
+mod settings;
+mod signals;
+
+use args::{Args, Command, ConfigAction};
+use settings::Settings;
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => output::failed(&error),
+    }
+}
+
+fn run(args: &Args) -> anyhow::Result<()> {
+    if let Some(sentence) = args.conflict() {
+        return Err(output::usage(sentence));
+    }
+    let settings = Settings::load(&args.common)?;
+    match &args.command {
+        Some(Command::Serve) => serve::run(&settings),
+        Some(Command::Config { action: ConfigAction::Show }) => {
+            Ok(output::print(&settings.show())?)
+        }
+        Some(Command::Config { action: ConfigAction::Check }) => {
+            settings.engine()?;
+            Ok(output::print(&settings.verdict())?)
+        }
+        None => Err(output::usage("the console is not there yet: use `mqdeck serve`")),
+    }
+}

@@ -5,9 +5,24 @@
 //! `now` gives an outcome. `net` carries frames over sockets. `client` is the one way to any cluster,
 //! embedded or remote. `engine` starts and stops all of it in order.
 
+pub mod client;
 pub mod clock;
+pub mod config;
 pub mod decide;
+pub mod engine;
+pub mod net;
 pub mod protocol;
+
+#[cfg(feature = "sim")]
+pub mod broker;
+#[cfg(not(feature = "sim"))]
+mod broker;
+
+#[cfg(feature = "sim")]
+pub mod namesrv;
+#[cfg(not(feature = "sim"))]
+#[allow(dead_code, unused_imports)]
+mod namesrv;
 
 #[cfg(feature = "sim")]
 pub mod store;

@@ -1,1 +1,42 @@
 //! One data directory: log, consume queues, index, positions. The only door is `Store`.
+
+mod append;
+mod bell;
+mod checkpoint;
+mod commit_log;
+mod consume_queue;
+mod disk;
+mod dispatch;
+mod error;
+mod flush;
+mod index;
+mod json_file;
+mod mapped;
+mod queue_table;
+mod read;
+mod recovery;
+mod retention;
+mod scan;
+mod snapshot;
+mod storage;
+#[allow(clippy::module_inception)]
+mod store;
+#[cfg(any(test, feature = "sim"))]
+pub mod test_storage;
+mod upkeep;
+
+pub use append::{Append, Appended, Arrival, Done, PutStatus, UnitKind};
+pub use bell::Bell;
+pub use commit_log::{FlushMode, Positions};
+pub use consume_queue::Unit;
+pub use disk::Disk;
+pub use error::StoreError;
+pub use index::KeyHits;
+pub use read::{Boundary, Match, Read, ReadLimit, ReadStatus};
+pub use recovery::Recovery;
+pub use storage::{Entry, File, LogOffset, Mapping, OpenMode, QueueOffset, Space, Storage};
+pub use store::{DiskRatios, RecoveredTopic, RecoveredTopics, Store, StoreConfig, StoreStats};
+pub use upkeep::JsonDone;
+
+#[cfg(test)]
+mod tests;

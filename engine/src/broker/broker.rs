@@ -1,0 +1,351 @@
+//! The broker's state and what several handlers need of it.
+//!
+//! No socket, no thread: `engine.rs` gives it a store and a clock and drives its tasks.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::put::schedule_topic;
+use super::state::connections::Connections;
+use super::state::delay_offsets::DelayOffsets;
+use super::state::groups::Groups;
+use super::state::offsets::Offsets;
+use super::state::order_locks::OrderLocks;
+use super::state::parked::Parked;
+use super::state::persist::Persist;
+use super::state::reset_pending::ResetPending;
+use super::state::stats::Stats;
+use super::state::topics::{Topic, Topics};
+use super::state::traffic::Traffic;
+use super::state::trim::Trim;
+use crate::clock::Clock;
+use crate::config::BrokerConfig;
+use crate::decide::delay::Levels;
+use crate::decide::pull_status::Extent;
+use crate::decide::route::{self, Template, Unknown};
+use crate::protocol::body::group_config::SubscriptionGroupConfig;
+use crate::protocol::ids::UniqueKeys;
+use crate::protocol::names;
+use crate::protocol::perm::Perm;
+use crate::protocol::request::send::SendMessage;
+use crate::store::{Appended, Boundary, QueueOffset, Store, StoreError};
+
+/// Everything that a broker is made of.
+pub struct Parts {
+    /// Its settings.
+    pub config: BrokerConfig,
+    /// Its data directory.
+    pub store: Arc<Store>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Its address in routes and stored messages.
+    pub addr: SocketAddr,
+    /// Whether it listens on loopback only.
+    pub is_local: bool,
+    /// Its delay table.
+    pub levels: Levels,
+    /// Bytes behind the log's end that count as in memory (the 40 % rule).
+    pub memory_window: u64,
+    /// Maker of unique keys for messages that have none.
+    pub unique_keys: UniqueKeys,
+    /// Topics, with those that were stored.
+    pub topics: Topics,
+    /// Groups, with those that were stored.
+    pub groups: Groups,
+}
+
+/// One broker.
+pub struct Broker {
+    pub(crate) config: BrokerConfig,
+    pub(crate) store: Arc<Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) addr: SocketAddr,
+    pub(crate) addr_is_local: bool,
+    pub(crate) levels: Levels,
+    pub(crate) boot_ms: i64,
+    pub(crate) schedule_topic: Arc<str>,
+    pub(crate) unique_keys: UniqueKeys,
+    pub(crate) topics: Topics,
+    pub(crate) groups: Groups,
+    pub(crate) offsets: Offsets,
+    pub(crate) delay_offsets: DelayOffsets,
+    pub(crate) connections: Connections,
+    pub(crate) locks: OrderLocks,
+    pub(crate) parked: Parked,
+    pub(crate) resets: ResetPending,
+    pub(crate) persist: Persist,
+    pub(crate) stats: Stats,
+    pub(crate) traffic: Traffic,
+    pub(crate) trim: Trim,
+    addr_text: String,
+    memory_window: u64,
+    counter: AtomicU32,
+    topics_changed: std::sync::Mutex<Option<Box<dyn Fn() + Send>>>,
+}
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Broker").field("addr", &self.addr).finish_non_exhaustive()
+    }
+}
+
+impl Broker {
+    /// A broker with nobody connected yet.
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            boot_ms: parts.clock.wall_ms(),
+            config: parts.config,
+            store: parts.store,
+            clock: parts.clock,
+            addr: parts.addr,
+            addr_is_local: parts.is_local,
+            levels: parts.levels,
+            schedule_topic: schedule_topic(),
+            unique_keys: parts.unique_keys,
+            topics: parts.topics,
+            groups: parts.groups,
+            offsets: Offsets::default(),
+            delay_offsets: DelayOffsets::default(),
+            connections: Connections::default(),
+            locks: OrderLocks::default(),
+            parked: Parked::default(),
+            resets: ResetPending::default(),
+            persist: Persist::default(),
+            stats: Stats::default(),
+            traffic: Traffic::default(),
+            trim: Trim::default(),
+            addr_text: parts.addr.to_string(),
+            memory_window: parts.memory_window,
+            counter: AtomicU32::new(0),
+            topics_changed: std::sync::Mutex::new(None),
+        }
+    }
+
+    /// Sets who registers at the name servers when the topic table changed.
+    pub fn on_topics_changed(&self, wake: impl Fn() + Send + 'static) {
+        *super::state::lock(&self.topics_changed) = Some(Box::new(wake));
+    }
+
+    /// The topic table changed: it has to be written and registered.
+    pub(crate) fn topics_changed(&self) {
+        self.persist.topics_changed();
+        if let Some(wake) = &*super::state::lock(&self.topics_changed) {
+            wake();
+        }
+    }
+
+    /// Its address as text.
+    pub fn addr_text(&self) -> &str {
+        &self.addr_text
+    }
+
+    /// Clients that are in a group now.
+    pub fn client_count(&self) -> usize {
+        self.connections.client_count()
+    }
+
+    /// A number to spread load with; not random, and not meant to be.
+    pub(crate) fn random(&self) -> u32 {
+        self.counter.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether the name belongs to the broker itself (message.md §10.2).
+    pub fn is_system_topic(&self, name: &str) -> bool {
+        names::is_system_topic(name)
+            || name == self.config.broker_cluster_name
+            || name == self.config.broker_name
+            || name == names::reply_topic(&self.config.broker_cluster_name)
+    }
+
+    /// A group, made now if it may be; whether it was made.
+    pub(crate) fn group_or_new(
+        &self,
+        name: &str,
+        now_ms: i64,
+    ) -> (bool, Option<Arc<SubscriptionGroupConfig>>) {
+        if let Some(group) = self.groups.get(name) {
+            return (false, Some(group));
+        }
+        if !self.config.auto_create_subscription_group || names::check_group(name).is_err() {
+            return (false, None);
+        }
+        self.groups.put(SubscriptionGroupConfig::named(name), now_ms);
+        self.persist.groups_changed();
+        (true, self.groups.get(name))
+    }
+
+    /// The retry topic of a group; whether it was made.
+    pub(crate) fn make_retry_topic(&self, group: &SubscriptionGroupConfig, now_ms: i64) -> bool {
+        let name = names::retry_topic(&group.group_name);
+        if self.topics.get(&name).is_some() {
+            return false;
+        }
+        let (made, _) =
+            self.topics.put_if_absent(route::derived(&name, group.retry_queue_nums), now_ms);
+        if made {
+            self.topics_changed();
+        }
+        made
+    }
+
+    /// The dead-letter topic of a group; whether it was made.
+    pub(crate) fn make_dead_letter_topic(&self, group: &str, now_ms: i64) -> (bool, Arc<Topic>) {
+        let (made, topic) =
+            self.topics.put_if_absent(route::derived(&names::dlq_topic(group), 1), now_ms);
+        if made {
+            self.topics_changed();
+            tracing::info!(group, "first dead letter");
+        }
+        (made, topic)
+    }
+
+    /// Makes the topic of a send, if its template allows it (semantics.md §2).
+    pub(crate) fn make_topic(
+        &self,
+        header: &SendMessage<'_>,
+        now_ms: i64,
+    ) -> (bool, Option<Arc<Topic>>) {
+        let template =
+            header.default_topic.and_then(|name| self.topics.get(name)).map(|topic| Template {
+                is_default: &*topic.name == names::TEMPLATE_TOPIC,
+                perm: Perm(topic.config.perm),
+                write_queues: topic.config.write_queue_nums,
+                filter: topic.config.topic_filter_type,
+            });
+        let config = route::create(&Unknown {
+            topic: header.topic,
+            retry: names::group_of_retry(header.topic).is_some(),
+            template,
+            auto_create: self.config.auto_create_topic_enable,
+            queues_asked: header.default_queues.unwrap_or(route::TEMPLATE_QUEUES),
+            unit: header.unit_mode == Some(true),
+        });
+        let Some(config) = config else { return (false, None) };
+        let (made, topic) = self.topics.put_if_absent(config, now_ms);
+        if made {
+            self.topics_changed();
+            tracing::info!(
+                topic = header.topic,
+                queues = topic.config.write_queue_nums,
+                "topic made by a send"
+            );
+        }
+        (made, Some(topic))
+    }
+
+    /// First offset that can be read: kept by the log and not trimmed.
+    pub fn min_offset(&self, topic: &str, queue_id: i32) -> i64 {
+        let kept = self.store.min_offset(topic, queue_id).0 as i64;
+        self.trim.get(topic, queue_id).map_or(kept, |trimmed| trimmed.max(kept))
+    }
+
+    /// First and next offset of a queue.
+    pub(crate) fn extent(&self, topic: &str, queue_id: i32) -> Extent {
+        let max = self.store.max_offset(topic, queue_id).0 as i64;
+        let min = self.min_offset(topic, queue_id);
+        Extent { min, max }
+    }
+
+    /// Whether a message is likely in the page cache: a guess by its distance from the log's end.
+    pub(crate) fn in_memory(&self, topic: &str, queue_id: i32, offset: u64) -> bool {
+        let end = self.store.positions().visible.0;
+        let unit = told(self.store.unit(topic, queue_id, QueueOffset(offset))).flatten();
+        unit.is_none_or(|unit| end.saturating_sub(unit.log_offset.0) <= self.memory_window)
+    }
+
+    /// Counts stored messages.
+    pub(crate) fn count_put(
+        &self,
+        topic: &str,
+        messages: usize,
+        bytes: usize,
+        start_ns: u64,
+        appended: &Appended,
+    ) {
+        let took_ns = self.clock.monotonic_ns().saturating_sub(start_ns);
+        if !appended.is_stored() {
+            self.traffic.failed();
+            return;
+        }
+        let user = !self.is_system_topic(topic);
+        self.traffic.put(messages, bytes, took_ns, user);
+        self.stats.add("TOPIC_PUT_NUMS", topic, messages as i64);
+        self.stats.add("TOPIC_PUT_SIZE", topic, bytes as i64);
+        self.stats.add("BROKER_PUT_NUMS", &self.config.broker_cluster_name, messages as i64);
+    }
+
+    /// Counts messages that a group got.
+    pub(crate) fn count_get(
+        &self,
+        group: &str,
+        topic: &str,
+        messages: usize,
+        bytes: usize,
+        found: bool,
+    ) {
+        self.traffic.get(messages, found, !self.is_system_topic(topic));
+        if messages > 0 {
+            let key = format!("{topic}@{group}");
+            self.stats.add("GROUP_GET_NUMS", &key, messages as i64);
+            self.stats.add("GROUP_GET_SIZE", &key, bytes as i64);
+            self.stats.add("BROKER_GET_NUMS", &self.config.broker_cluster_name, messages as i64);
+        }
+    }
+
+    /// Every key that is honoured, as `key=value`.
+    pub(crate) fn config_lines(&self) -> Vec<String> {
+        let fixed = [
+            ("brokerId", "0".to_owned()),
+            ("brokerRole", "ASYNC_MASTER".to_owned()),
+            ("brokerIP1", self.addr.ip().to_string()),
+            ("inSyncReplicas", "1".to_owned()),
+            ("timerWheelEnable", "false".to_owned()),
+            ("enablePropertyFilter", "false".to_owned()),
+            ("enableRetryTopicV2", "false".to_owned()),
+            ("storePathRootDir", self.store.config().root.display().to_string()),
+        ];
+        let mut lines: Vec<String> =
+            fixed.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
+        if let Ok(serde_json::Value::Object(keys)) = serde_json::to_value(&self.config) {
+            lines.extend(keys.into_iter().filter_map(|(key, value)| match value {
+                serde_json::Value::Null => None,
+                serde_json::Value::String(text) => Some(format!("{key}={text}")),
+                other => Some(format!("{key}={other}")),
+            }));
+        }
+        lines
+    }
+}
+
+/// What the store answers, with a failed read told in the log and taken as "nothing there".
+impl Broker {
+    /// When the message at `offset` was stored, ms.
+    pub(crate) fn store_time(&self, topic: &str, queue_id: i32, offset: i64) -> Option<i64> {
+        let at = QueueOffset(u64::try_from(offset).ok()?);
+        told(self.store.store_time(topic, queue_id, at)).flatten()
+    }
+
+    /// The record at a commit-log offset.
+    pub(crate) fn record_at(&self, offset: i64) -> Option<bytes::Bytes> {
+        let at = crate::store::LogOffset(u64::try_from(offset).ok()?);
+        told(self.store.record_at(at)).flatten()
+    }
+
+    /// Offset of a moment in a queue.
+    pub(crate) fn offset_by_time(
+        &self,
+        topic: &str,
+        queue_id: i32,
+        time_ms: i64,
+        boundary: Boundary,
+    ) -> i64 {
+        told(self.store.offset_by_time(topic, queue_id, time_ms, boundary))
+            .map_or(0, |offset| offset.0 as i64)
+    }
+}
+
+/// The value, or `None` after a log line.
+fn told<T>(result: Result<T, StoreError>) -> Option<T> {
+    result.inspect_err(|error| tracing::warn!(%error, "cannot read from the store")).ok()
+}

@@ -1,0 +1,300 @@
+//! Pulling with long polls: 11, 361 (semantics.md §6).
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::broker::Broker;
+use crate::broker::outcome::{Cx, Outcome, Reply};
+use crate::broker::state::connections::ConsumerGroup;
+use crate::broker::state::parked::Wait;
+use crate::decide::filter::tag::TagFilter;
+use crate::decide::pull_status::{
+    self, Answer, GroupFacts, OfTopic, PullFacts, Status, Subscription, TopicFacts,
+};
+use crate::protocol::body::heartbeat::MessageModel;
+use crate::protocol::code::{LITE_PULL_MESSAGE, PULL_MESSAGE};
+use crate::protocol::ext_fields::Fields;
+use crate::protocol::frame::Frame;
+use crate::protocol::request::pull::{
+    PULL_COMMIT, PULL_SUBSCRIPTION, PULL_SUSPEND, PullMessage, PullResponse,
+};
+use crate::protocol::response_code;
+use crate::store::{Arrival, Match, QueueOffset, Read, ReadLimit, ReadStatus, Unit};
+
+/// Most messages of one answer.
+const MESSAGES_MAX: i32 = 32;
+/// Most bytes of one answer, the first message apart.
+const BYTES_MAX: usize = 256 * 1024;
+/// Most units that a filter looks at for one answer.
+const SCAN_MAX: usize = 800;
+/// How long a pull waits when long polling is off, ms.
+const SHORT_POLL_MS: i64 = 1_000;
+/// Longest wait that is granted, ms.
+const SUSPEND_MS_MAX: i64 = 10 * 60_000;
+
+/// Whether a pull may wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Pass {
+    /// It came from the client just now.
+    First,
+    /// It waited and is answered whatever there is.
+    Woken,
+}
+
+/// 11, 361: messages from an offset on, or a wait.
+pub fn pull(broker: &Arc<Broker>, cx: &Cx, header: &PullMessage<'_>, frame: &Frame) -> Outcome {
+    match serve(broker, cx, header, Pass::First) {
+        Served::Reply(reply) => reply.into(),
+        Served::Nothing { reply, codes } => {
+            let may_wait = header.sys_flag & PULL_SUSPEND != 0;
+            if may_wait { park(broker, cx, header, frame, reply, codes) } else { reply.into() }
+        }
+    }
+}
+
+/// Runs a pull again that waited, and answers it.
+pub fn wake(broker: &Arc<Broker>, wait: &Wait, now_ms: i64) {
+    if wait.answer.peer.is_closed() {
+        return;
+    }
+    let Ok(head) = wait.frame.decode() else { return };
+    debug_assert!(matches!(head.code, PULL_MESSAGE | LITE_PULL_MESSAGE));
+    let Ok(header) = PullMessage::decode(&head.ext) else { return };
+    let cx =
+        Cx { answer: wait.answer.clone(), version: head.version, language: head.language, now_ms };
+    let (Served::Reply(reply) | Served::Nothing { reply, .. }) =
+        serve(broker, &cx, &header, Pass::Woken);
+    wait.answer.reply(reply);
+}
+
+fn park(
+    broker: &Arc<Broker>,
+    cx: &Cx,
+    header: &PullMessage<'_>,
+    frame: &Frame,
+    reply: Reply,
+    codes: Vec<i32>,
+) -> Outcome {
+    let suspend_ms =
+        if broker.config.long_polling_enable { header.suspend_ms } else { SHORT_POLL_MS };
+    let wait = Wait {
+        frame: Frame {
+            serialization: frame.serialization,
+            header: Bytes::copy_from_slice(&frame.header),
+            body: Bytes::new(),
+        },
+        answer: cx.answer.clone(),
+        deadline_ms: cx.now_ms + suspend_ms.clamp(0, SUSPEND_MS_MAX),
+        offset: header.offset,
+        codes,
+    };
+    if !broker.parked.park(header.topic, header.queue_id, wait) {
+        drop(reply);
+        let remark = "[OVERLOAD]system busy, start flow control for a while: too many pulls wait";
+        return Reply::refuse(response_code::SYSTEM_BUSY, remark).into();
+    }
+    // A message may have arrived between the look and the parking: nobody would wake this pull then.
+    let max = broker.store.max_offset(header.topic, header.queue_id).0 as i64;
+    if max > header.offset {
+        for wait in broker.parked.take_queue(header.topic, header.queue_id) {
+            wake(broker, &wait, cx.now_ms);
+        }
+    }
+    Outcome::Parked
+}
+
+enum Served {
+    Reply(Reply),
+    /// Nothing new; the tag codes that would be.
+    Nothing {
+        reply: Reply,
+        codes: Vec<i32>,
+    },
+}
+
+fn serve(broker: &Arc<Broker>, cx: &Cx, header: &PullMessage<'_>, pass: Pass) -> Served {
+    let filter = match check(broker, cx, header) {
+        Ok(filter) => filter,
+        Err(reply) => return Served::Reply(reply),
+    };
+    let PullMessage { group, topic, queue_id, .. } = *header;
+    if let Some(offset) = broker.resets.take(group, topic, queue_id) {
+        let answer = Answer::new(Status::OffsetReset, header.offset, offset);
+        return Served::Reply(reply(broker, header, answer, Bytes::new()));
+    }
+    if pass == Pass::First && header.sys_flag & PULL_COMMIT != 0 && header.commit_offset >= 0 {
+        broker.offsets.commit(group, topic, queue_id, header.commit_offset);
+    }
+    let (answer, read) = look(broker, header, &filter);
+    broker.offsets.note_pull(group, topic, queue_id, answer.next);
+    let messages = read.as_ref().map_or(0, |read| read.records.len());
+    let body = read.map(|read| join(read.records, read.bytes)).unwrap_or_default();
+    broker.count_get(group, topic, messages, body.len(), answer.status == Status::Found);
+    let reply = reply(broker, header, answer, body);
+    if answer.may_park() {
+        let codes = match filter {
+            TagFilter::All => Vec::new(),
+            TagFilter::Codes(codes) => codes,
+        };
+        return Served::Nothing { reply, codes };
+    }
+    Served::Reply(reply)
+}
+
+/// Rows 1–14; the filter that the messages must pass.
+fn check(broker: &Broker, cx: &Cx, header: &PullMessage<'_>) -> Result<TagFilter, Reply> {
+    let in_request = header.sys_flag & PULL_SUBSCRIPTION != 0;
+    let (made, group) = broker.group_or_new(header.group, cx.now_ms);
+    if made {
+        tracing::info!(group = header.group, "group made by a pull");
+    }
+    let topic = broker.topics.get(header.topic);
+    let (subscription, filter) = if in_request {
+        from_request(header)
+    } else {
+        broker
+            .connections
+            .with_group(header.group, |members| registered(members, header))
+            .unwrap_or((Subscription::GroupOffline, None))
+    };
+    pull_status::check(&PullFacts {
+        group_name: header.group,
+        topic_name: header.topic,
+        broker_readable: broker.perm().readable(),
+        lite_refused: false,
+        group: group.map(|group| GroupFacts {
+            consume: group.consume_enable,
+            broadcast: group.consume_broadcast_enable,
+            forbidden: broker.groups.is_forbidden(header.group, header.topic),
+        }),
+        topic: topic.map(|topic| TopicFacts {
+            readable: topic.readable(),
+            read_queues: topic.config.read_queue_nums,
+        }),
+        queue_id: header.queue_id,
+        subscription,
+        version_asked: header.sub_version,
+        sql_enabled: false,
+    })
+    .map_err(|refusal| {
+        let mut fields = Fields::new();
+        if let Some(by) = refusal.forbidden {
+            fields = fields.int("forbiddenType", by as i64);
+        }
+        Reply::refuse(refusal.refusal.code, refusal.refusal.remark).with_fields(fields)
+    })?;
+    Ok(filter.unwrap_or(TagFilter::All))
+}
+
+fn from_request(header: &PullMessage<'_>) -> (Subscription, Option<TagFilter>) {
+    let tag = header.expression_type.is_none_or(|kind| kind.is_empty() || kind == "TAG");
+    let parsed = if tag { TagFilter::parse(header.subscription.unwrap_or("*")).ok() } else { None };
+    (Subscription::InRequest { parsed: parsed.is_some() || !tag, tag }, parsed)
+}
+
+fn registered(
+    members: &ConsumerGroup,
+    header: &PullMessage<'_>,
+) -> (Subscription, Option<TagFilter>) {
+    let subscription = members.subscriptions.get(header.topic);
+    let of_topic = subscription.map(|subscription| {
+        let version = subscription.sub_version;
+        if subscription.is_tag() {
+            OfTopic::Tag { version }
+        } else {
+            OfTopic::Sql { version, filter: Some(version) }
+        }
+    });
+    let broadcasting = members.model == MessageModel::Broadcasting;
+    (Subscription::Registered { broadcasting, of_topic }, subscription.map(|s| TagFilter::of(s)))
+}
+
+/// Places the offset in the queue and reads.
+fn look(broker: &Broker, header: &PullMessage<'_>, filter: &TagFilter) -> (Answer, Option<Read>) {
+    let extent = broker.extent(header.topic, header.queue_id);
+    if let Some(answer) = pull_status::place(header.offset, Some(extent)) {
+        return (answer, None);
+    }
+    let limit = ReadLimit {
+        messages: header.max_messages.clamp(1, MESSAGES_MAX) as usize,
+        bytes: BYTES_MAX,
+        scan_units: SCAN_MAX,
+    };
+    let from = QueueOffset(header.offset.max(0).unsigned_abs());
+    let mut by_tag = |unit: &Unit| {
+        if filter.matches(unit.tags_code) { Match::Take } else { Match::Skip }
+    };
+    let read =
+        broker.store.read(header.topic, header.queue_id, from, limit, &mut by_tag, &mut |_| true);
+    match read {
+        Ok(read) => {
+            let next = read.next_offset.0 as i64;
+            (Answer::new(status(read.status), header.offset, next), Some(read))
+        }
+        Err(error) => {
+            tracing::warn!(topic = header.topic, queue = header.queue_id, %error, "cannot read");
+            (Answer::new(Status::OffsetFoundNull, header.offset, header.offset), None)
+        }
+    }
+}
+
+fn status(status: ReadStatus) -> Status {
+    match status {
+        ReadStatus::Found => Status::Found,
+        ReadStatus::NoMatched => Status::NoMatchedMessage,
+        ReadStatus::Removed => Status::MessageWasRemoving,
+        ReadStatus::NoQueue => Status::NoMatchedLogicQueue,
+        ReadStatus::Empty => Status::NoMessageInQueue,
+        ReadStatus::AtEnd => Status::OffsetOverflowOne,
+        ReadStatus::Hole => Status::OffsetFoundNull,
+        ReadStatus::BeyondEnd => Status::OffsetOverflowBadly,
+        ReadStatus::BelowMin => Status::OffsetTooSmall,
+    }
+}
+
+/// All records in one piece; a single one is not copied.
+fn join(records: Vec<Bytes>, bytes: usize) -> Bytes {
+    if let [only] = &records[..] {
+        return only.clone();
+    }
+    let mut body = BytesMut::with_capacity(bytes);
+    for record in records {
+        body.extend_from_slice(&record);
+    }
+    body.freeze()
+}
+
+fn reply(broker: &Broker, header: &PullMessage<'_>, answer: Answer, body: Bytes) -> Reply {
+    let extent = broker.extent(header.topic, header.queue_id);
+    let fields = PullResponse {
+        suggested_broker: 0,
+        next_offset: answer.next,
+        min_offset: extent.min,
+        max_offset: extent.max,
+        topic_sys_flag: None,
+        group_sys_flag: None,
+        forbidden_type: None,
+    };
+    Reply {
+        code: answer.code,
+        remark: Some(answer.status.as_str().into()),
+        fields: fields.into(),
+        body,
+    }
+}
+
+/// Answers the waits that these messages wake; runs where the messages became visible.
+pub fn arrived(broker: &Arc<Broker>, arrivals: &[Arrival]) {
+    if broker.parked.is_empty() {
+        return;
+    }
+    let now_ms = broker.clock.wall_ms();
+    for arrival in arrivals {
+        let (topic, queue) = (&*arrival.topic, arrival.queue_id);
+        let next = arrival.next.0 as i64;
+        for wait in broker.parked.arrived(topic, queue, next, arrival.tags_code) {
+            wake(broker, &wait, now_ms);
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The broker: synchronous, without sockets. Request + state + `now` gives an outcome.
+//!
+//! [`serve`] takes the frames of one read; the families of requests are in `handle`, what is
+//! remembered in `state`, what the broker does by itself in `task`.
+
+#[allow(clippy::module_inception)]
+pub mod broker;
+pub mod handle;
+pub mod outcome;
+pub mod put;
+pub mod serve;
+pub mod state;
+pub mod task;
+
+pub use broker::Broker;

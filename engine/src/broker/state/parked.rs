@@ -1,0 +1,128 @@
+//! Long polls: pulls that found nothing and wait for a message or their deadline (semantics.md §6).
+//!
+//! A wait keeps its own copy of the frame, never a piece of the read buffer. The count is an atomic, so
+//! that an append into a queue nobody waits for costs one load.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::lock;
+use crate::broker::outcome::{Answer, PeerId};
+use crate::decide::flow::{self, Poll};
+use crate::protocol::frame::Frame;
+
+/// A pull that waits.
+#[derive(Debug)]
+pub struct Wait {
+    /// The request, to be run again.
+    pub frame: Frame,
+    /// Whom to answer.
+    pub answer: Answer,
+    /// Answered then at the latest, ms.
+    pub deadline_ms: i64,
+    /// Next queue offset that it waits for.
+    pub offset: i64,
+    /// Tag codes it wants; empty for all.
+    pub codes: Vec<i32>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    queues: HashMap<String, HashMap<i32, Vec<Wait>>>,
+}
+
+/// All waits.
+#[derive(Debug, Default)]
+pub struct Parked {
+    table: Mutex<Table>,
+    count: AtomicUsize,
+}
+
+impl Parked {
+    /// Parks a wait; `false` when there is no room for it.
+    pub fn park(&self, topic: &str, queue: i32, wait: Wait) -> bool {
+        let mut table = lock(&self.table);
+        let waits = table.queues.entry(topic.to_owned()).or_default().entry(queue).or_default();
+        if flow::park(Poll::Pull, waits.len(), self.count.load(Ordering::Relaxed)).is_err() {
+            return false;
+        }
+        waits.push(wait);
+        self.count.fetch_add(1, Ordering::AcqRel);
+        true
+    }
+
+    /// Whether nobody waits at all.
+    pub fn is_empty(&self) -> bool {
+        self.count.load(Ordering::Acquire) == 0
+    }
+
+    /// Takes the waits that a message with this tag code at `offset` wakes.
+    pub fn arrived(&self, topic: &str, queue: i32, next_offset: i64, tags_code: i64) -> Vec<Wait> {
+        if self.is_empty() {
+            return Vec::new();
+        }
+        self.take_where(topic, queue, |wait| {
+            next_offset > wait.offset
+                && (wait.codes.is_empty() || wait.codes.contains(&(tags_code as i32)))
+        })
+    }
+
+    /// Takes every wait on a queue.
+    pub fn take_queue(&self, topic: &str, queue: i32) -> Vec<Wait> {
+        self.take_where(topic, queue, |_| true)
+    }
+
+    fn take_where(&self, topic: &str, queue: i32, wakes: impl Fn(&Wait) -> bool) -> Vec<Wait> {
+        let mut table = lock(&self.table);
+        let Some(queues) = table.queues.get_mut(topic) else { return Vec::new() };
+        let Some(waits) = queues.get_mut(&queue) else { return Vec::new() };
+        let (woken, rest): (Vec<_>, Vec<_>) = waits.drain(..).partition(wakes);
+        if rest.is_empty() {
+            queues.remove(&queue);
+            if queues.is_empty() {
+                table.queues.remove(topic);
+            }
+        } else {
+            *waits = rest;
+        }
+        self.count.fetch_sub(woken.len(), Ordering::AcqRel);
+        woken
+    }
+
+    /// Takes the waits whose time is over.
+    pub fn expired(&self, now_ms: i64) -> Vec<Wait> {
+        self.drain_where(|wait| wait.deadline_ms <= now_ms)
+    }
+
+    /// Drops the waits of a connection that is gone.
+    pub fn peer_gone(&self, peer: PeerId) {
+        if !self.is_empty() {
+            self.drain_where(|wait| wait.answer.peer.id() == peer);
+        }
+    }
+
+    fn drain_where(&self, gone: impl Fn(&Wait) -> bool) -> Vec<Wait> {
+        if self.is_empty() {
+            return Vec::new();
+        }
+        let mut table = lock(&self.table);
+        let mut taken = Vec::new();
+        for queues in table.queues.values_mut() {
+            for waits in queues.values_mut() {
+                let mut at = 0;
+                while at < waits.len() {
+                    if gone(&waits[at]) {
+                        taken.push(waits.swap_remove(at));
+                    } else {
+                        at += 1;
+                    }
+                }
+            }
+            queues.retain(|_, waits| !waits.is_empty());
+        }
+        table.queues.retain(|_, queues| !queues.is_empty());
+        self.count.fetch_sub(taken.len(), Ordering::AcqRel);
+        taken
+    }
+}

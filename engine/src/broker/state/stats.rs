@@ -1,0 +1,195 @@
+//! Counters of the broker and their windows (semantics.md §21, admin.md §4.9).
+//!
+//! Every counter grows for ever. [`Stats::sample`] notes the values every ten seconds; a window is the
+//! difference of two samples. A statistic begins with its first message: before that it does not exist.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+
+use super::{lock, read, write};
+use crate::protocol::body::stats::{BrokerStats, BrokerStatsItem};
+
+/// Pause between samples, ms.
+pub const SAMPLE_MS: i64 = 10_000;
+/// Samples of the minute window.
+const MINUTE: usize = 7;
+/// Samples of the hour window, one in ten minutes.
+const HOUR: usize = 7;
+/// Samples of the day window, one an hour.
+const DAY: usize = 25;
+
+/// A counter: a sum and how often it was added to.
+#[derive(Debug, Default)]
+pub struct Counter {
+    sum: AtomicI64,
+    times: AtomicI64,
+}
+
+impl Counter {
+    /// Counts once.
+    pub fn add(&self, value: i64) {
+        self.sum.fetch_add(value, Ordering::Relaxed);
+        self.times.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The sum so far.
+    pub fn sum(&self) -> i64 {
+        self.sum.load(Ordering::Relaxed)
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Sample {
+    at_ms: i64,
+    sum: i64,
+    times: i64,
+}
+
+#[derive(Debug, Default)]
+struct Windows {
+    minute: VecDeque<Sample>,
+    hour: VecDeque<Sample>,
+    day: VecDeque<Sample>,
+}
+
+#[derive(Debug, Default)]
+struct Item {
+    counter: Arc<Counter>,
+    windows: Mutex<Windows>,
+}
+
+/// Counters by name and key.
+#[derive(Debug, Default)]
+pub struct Stats {
+    items: RwLock<HashMap<&'static str, HashMap<String, Arc<Item>>>>,
+    samples: Mutex<u64>,
+}
+
+impl Stats {
+    /// Counts `value` under a name and key.
+    pub fn add(&self, name: &'static str, key: &str, value: i64) {
+        if let Some(item) = read(&self.items).get(name).and_then(|keys| keys.get(key)) {
+            item.counter.add(value);
+            return;
+        }
+        let mut items = write(&self.items);
+        items.entry(name).or_default().entry(key.to_owned()).or_default().counter.add(value);
+    }
+
+    /// Sum of a counter since the start; `None` before its first count.
+    pub fn sum(&self, name: &str, key: &str) -> Option<i64> {
+        read(&self.items).get(name).and_then(|keys| keys.get(key)).map(|item| item.counter.sum())
+    }
+
+    /// Notes the values of all counters; to be called every [`SAMPLE_MS`].
+    pub fn sample(&self, now_ms: i64) {
+        let number = {
+            let mut samples = lock(&self.samples);
+            *samples += 1;
+            *samples
+        };
+        for item in read(&self.items).values().flat_map(HashMap::values) {
+            let mut windows = lock(&item.windows);
+            let sample = item.sample(now_ms);
+            push(&mut windows.minute, sample, MINUTE);
+            if number % 60 == 0 {
+                push(&mut windows.hour, sample, HOUR);
+            }
+            if number % 360 == 0 {
+                push(&mut windows.day, sample, DAY);
+            }
+        }
+    }
+
+    /// The windows of a counter; `None` before its first count.
+    pub fn view(&self, name: &str, key: &str) -> Option<BrokerStats> {
+        let item = read(&self.items).get(name)?.get(key).cloned()?;
+        let windows = lock(&item.windows);
+        Some(BrokerStats {
+            minute: window(&windows.minute),
+            hour: window(&windows.hour),
+            day: window(&windows.day),
+        })
+    }
+
+    /// Rate of the minute window, per second; 0 before there is one.
+    pub fn tps(&self, name: &str, key: &str) -> f64 {
+        self.view(name, key).map_or(0.0, |view| view.minute.tps)
+    }
+
+    /// Forgets the counters whose key is or mentions the topic.
+    pub fn remove_topic(&self, topic: &str) {
+        for keys in write(&self.items).values_mut() {
+            keys.retain(|key, _| !key.split('@').any(|part| part == topic));
+        }
+    }
+}
+
+impl Item {
+    fn sample(&self, at_ms: i64) -> Sample {
+        let times = self.counter.times.load(Ordering::Relaxed);
+        Sample { at_ms, sum: self.counter.sum(), times }
+    }
+}
+
+fn push(window: &mut VecDeque<Sample>, sample: Sample, keep: usize) {
+    window.push_back(sample);
+    while window.len() > keep {
+        window.pop_front();
+    }
+}
+
+/// The first sample of a young counter counts from zero: what came before it belongs to the window.
+fn window(samples: &VecDeque<Sample>) -> BrokerStatsItem {
+    let (Some(first), Some(last)) = (samples.front(), samples.back()) else {
+        return BrokerStatsItem::default();
+    };
+    let base = if samples.len() == 1 {
+        Sample { at_ms: last.at_ms - SAMPLE_MS, sum: 0, times: 0 }
+    } else {
+        *first
+    };
+    let seconds = (last.at_ms - base.at_ms).max(1) as f64 / 1000.0;
+    let sum = last.sum - base.sum;
+    let times = last.times - base.times;
+    BrokerStatsItem {
+        sum,
+        tps: sum as f64 / seconds,
+        avgpt: if times > 0 { sum as f64 / times as f64 } else { 0.0 },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_the_difference_of_two_samples() {
+        let stats = Stats::default();
+        assert!(stats.view("TOPIC_PUT_NUMS", "t").is_none());
+        stats.add("TOPIC_PUT_NUMS", "t", 20);
+        stats.sample(10_000);
+        assert_eq!(stats.view("TOPIC_PUT_NUMS", "t").unwrap().minute.sum, 20);
+        stats.add("TOPIC_PUT_NUMS", "t", 10);
+        stats.sample(20_000);
+        let minute = stats.view("TOPIC_PUT_NUMS", "t").unwrap().minute;
+        assert_eq!((minute.sum, minute.avgpt), (10, 10.0));
+        assert!((minute.tps - 1.0).abs() < 1e-9);
+        for tick in 3..20 {
+            stats.sample(tick * 10_000);
+        }
+        assert_eq!(stats.view("TOPIC_PUT_NUMS", "t").unwrap().minute.sum, 0);
+        assert_eq!(stats.sum("TOPIC_PUT_NUMS", "t"), Some(30));
+    }
+
+    #[test]
+    fn a_deleted_topic_takes_its_counters_along() {
+        let stats = Stats::default();
+        stats.add("GROUP_GET_NUMS", "t@g", 1);
+        stats.add("GROUP_GET_NUMS", "tt@g", 1);
+        stats.remove_topic("t");
+        assert!(stats.sum("GROUP_GET_NUMS", "t@g").is_none());
+        assert!(stats.sum("GROUP_GET_NUMS", "tt@g").is_some());
+    }
+}

@@ -1,0 +1,5 @@
+//! What a broker does by itself: bounded work per call, driven by the `tasks` thread.
+
+pub mod delay_delivery;
+pub mod housekeeping;
+pub mod persist;

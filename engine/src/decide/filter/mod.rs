@@ -1,0 +1,3 @@
+//! Which messages a subscription wants.
+
+pub mod tag;

@@ -1,0 +1,208 @@
+//! The broker at its name servers: every ten seconds a question whether anything is new, in full only
+//! after a change (architecture.md §10, remoting.md §11.9).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, Notify, watch};
+
+use crate::broker::Broker;
+use crate::decide::permission;
+use crate::net::{Connection, Limits, Service, connection};
+use crate::protocol::body::register::{RegisterBrokerBody, crc};
+use crate::protocol::body::topic_config::TopicConfigSerializeWrapper;
+use crate::protocol::code::{QUERY_DATA_VERSION, REGISTER_BROKER, UNREGISTER_BROKER};
+use crate::protocol::ext_fields::Fields;
+use crate::protocol::frame::Frame;
+use crate::protocol::header::{Language, Outgoing};
+use crate::protocol::json_dialect;
+use crate::protocol::perm::Perm;
+use crate::protocol::request::register::{DataVersionResponse, RegisterBroker, UnregisterBroker};
+
+/// Pause between questions.
+const EVERY: Duration = Duration::from_secs(10);
+/// Pause after a failure.
+const RETRY: Duration = Duration::from_secs(1);
+/// How long a name server may take.
+const CALL_WAIT: Duration = Duration::from_secs(5);
+/// How long a stop waits for its name servers.
+const UNREGISTER_WAIT: Duration = Duration::from_millis(50);
+
+/// Keeps one broker registered.
+pub struct Registrar {
+    broker: Arc<Broker>,
+    names: Vec<NameServerLink>,
+    change: Notify,
+    registered: watch::Sender<bool>,
+}
+
+struct NameServerLink {
+    addr: SocketAddr,
+    conn: Mutex<Option<Arc<Connection>>>,
+}
+
+/// A name server asks a broker nothing.
+struct Silent;
+
+impl Service for Silent {
+    fn batch(&self, conn: &Arc<Connection>, frames: &[Frame]) {
+        for frame in frames {
+            match frame.decode() {
+                Ok(header) if header.is_response() => conn.answered(&header, frame),
+                Ok(_) => {}
+                Err(_) => conn.close(),
+            }
+        }
+    }
+
+    fn closed(&self, _: &Arc<Connection>) {}
+}
+
+impl Registrar {
+    /// A broker and the name servers that shall know it.
+    pub fn new(broker: Arc<Broker>, names: Vec<SocketAddr>) -> Arc<Self> {
+        let names = names.into_iter().map(|addr| NameServerLink { addr, conn: Mutex::new(None) });
+        let (registered, _) = watch::channel(false);
+        Arc::new(Self { broker, names: names.collect(), change: Notify::new(), registered })
+    }
+
+    /// The topic table changed: register now.
+    pub fn changed(&self) {
+        self.change.notify_one();
+    }
+
+    /// Waits until every name server knows the broker.
+    pub async fn registered(&self) {
+        // The sender lives as long as this registrar.
+        let _ = self.registered.subscribe().wait_for(|registered| *registered).await;
+    }
+
+    /// Leaves every name server, without waiting long.
+    pub async fn unregister(&self) {
+        for link in &self.names {
+            let conn = link.conn.lock().await.clone();
+            if let Some(conn) = conn {
+                let fields = Fields::from(self.identity());
+                let request = Outgoing::request(UNREGISTER_BROKER, 0, fields, Bytes::new());
+                if conn.call(request, UNREGISTER_WAIT).await.is_err() {
+                    tracing::debug!(namesrv = %link.addr, "left without an answer");
+                }
+                conn.close();
+            }
+        }
+    }
+
+    fn identity(&self) -> UnregisterBroker<'_> {
+        UnregisterBroker {
+            broker_name: &self.broker.config.broker_name,
+            broker_addr: self.broker.addr_text(),
+            cluster_name: &self.broker.config.broker_cluster_name,
+            broker_id: 0,
+        }
+    }
+
+    async fn round(&self, handle: &Handle) -> bool {
+        let mut all = true;
+        for link in &self.names {
+            if let Err(problem) = self.tell(handle, link).await {
+                tracing::warn!(namesrv = %link.addr, problem, "cannot register");
+                *link.conn.lock().await = None;
+                all = false;
+            }
+        }
+        if all {
+            self.registered.send_replace(true);
+        }
+        all
+    }
+
+    async fn tell(&self, handle: &Handle, link: &NameServerLink) -> Result<(), String> {
+        let conn = connect(handle, link).await?;
+        let wrapper = self.broker.topics.wrapper();
+        let body = Bytes::from(json_dialect::to_vec(&wrapper.data_version));
+        let question =
+            Outgoing::request(QUERY_DATA_VERSION, 0, Fields::from(self.identity()), body);
+        let answer = call(&conn, question).await?;
+        let header = answer.decode().map_err(|error| error.to_string())?;
+        let changed = header.code != 0
+            || DataVersionResponse::decode(&header.ext).map_or(true, |response| response.changed);
+        if changed { self.register(&conn, wrapper).await } else { Ok(()) }
+    }
+
+    async fn register(
+        &self,
+        conn: &Connection,
+        wrapper: TopicConfigSerializeWrapper,
+    ) -> Result<(), String> {
+        let body = RegisterBrokerBody {
+            topic_config_serialize_wrapper: self.narrowed(wrapper),
+            ..RegisterBrokerBody::default()
+        };
+        let body = body.encode();
+        let ha = SocketAddr::new(self.broker.addr.ip(), self.broker.addr.port() + 1).to_string();
+        let identity = self.identity();
+        let header = RegisterBroker {
+            broker_name: identity.broker_name,
+            broker_addr: identity.broker_addr,
+            cluster_name: identity.cluster_name,
+            ha_addr: Some(&ha),
+            broker_id: 0,
+            heartbeat_timeout_ms: None,
+            acting_master: Some(false),
+            compressed: Some(false),
+            body_crc: Some(crc(&body)),
+        };
+        let request =
+            Outgoing::request(REGISTER_BROKER, 0, Fields::from(header), Bytes::from(body));
+        let answer = call(conn, request).await?;
+        let header = answer.decode().map_err(|error| error.to_string())?;
+        match header.code {
+            0 => Ok(()),
+            code => Err(format!("refused with {code}: {}", header.remark.unwrap_or_default())),
+        }
+    }
+
+    /// The broker's own rights narrow those of its topics.
+    fn narrowed(&self, mut wrapper: TopicConfigSerializeWrapper) -> TopicConfigSerializeWrapper {
+        for topic in wrapper.topic_config_table.values_mut() {
+            topic.perm = permission::registered(Perm(topic.perm), self.broker.perm()).0;
+        }
+        wrapper
+    }
+}
+
+async fn connect(handle: &Handle, link: &NameServerLink) -> Result<Arc<Connection>, String> {
+    let mut held = link.conn.lock().await;
+    if let Some(conn) = held.as_ref().filter(|conn| !conn.is_closed()) {
+        return Ok(Arc::clone(conn));
+    }
+    let stream = tokio::time::timeout(CALL_WAIT, TcpStream::connect(link.addr)).await;
+    let stream = stream
+        .map_err(|_| "no connection in time".to_owned())?
+        .map_err(|error| error.to_string())?;
+    let conn = Connection::new(&stream).map_err(|error| error.to_string())?;
+    handle.spawn(connection::run(stream, Arc::clone(&conn), Arc::new(Silent), Limits::CLIENT));
+    *held = Some(Arc::clone(&conn));
+    Ok(conn)
+}
+
+async fn call(conn: &Connection, mut request: Outgoing) -> Result<Frame, String> {
+    request.language = Language::JAVA;
+    conn.call(request, CALL_WAIT).await.map_err(|error| error.to_string())
+}
+
+/// Registers now, after every change, and every ten seconds.
+pub async fn run(registrar: Arc<Registrar>, handle: Handle, mut stop: watch::Receiver<bool>) {
+    loop {
+        let pause = if registrar.round(&handle).await { EVERY } else { RETRY };
+        tokio::select! {
+            () = registrar.change.notified() => {}
+            () = tokio::time::sleep(pause) => {}
+            _ = stop.changed() => return,
+        }
+    }
+}

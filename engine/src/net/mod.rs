@@ -1,0 +1,21 @@
+//! Frames over sockets: knows connections and nothing of what the frames ask for.
+//!
+//! A [`Service`] gets all frames that one socket read brought and answers through the connection,
+//! at once or later. Both sides of a connection may call the other (remoting.md §4).
+
+pub mod connection;
+pub mod listener;
+
+use std::sync::Arc;
+
+pub use connection::{CallError, ConnId, Connection, Limits};
+
+use crate::protocol::frame::Frame;
+
+/// What is done with frames.
+pub trait Service: Send + Sync + 'static {
+    /// Handles the frames of one read, in their order. Must not block.
+    fn batch(&self, conn: &Arc<Connection>, frames: &[Frame]);
+    /// The connection is gone; nothing sent to it arrives any more.
+    fn closed(&self, conn: &Arc<Connection>);
+}
