@@ -79,6 +79,7 @@ pub struct Broker {
     pub(crate) traffic: Traffic,
     pub(crate) trim: Trim,
     addr_text: String,
+    reply_topic: String,
     memory_window: u64,
     counter: AtomicU32,
     topics_changed: std::sync::Mutex<Option<Box<dyn Fn() + Send>>>,
@@ -93,6 +94,7 @@ impl std::fmt::Debug for Broker {
 impl Broker {
     /// A broker with nobody connected yet.
     pub fn new(parts: Parts) -> Self {
+        let reply_topic = names::reply_topic(&parts.config.broker_cluster_name);
         Self {
             boot_ms: parts.clock.wall_ms(),
             config: parts.config,
@@ -116,6 +118,7 @@ impl Broker {
             traffic: Traffic::default(),
             trim: Trim::default(),
             addr_text: parts.addr.to_string(),
+            reply_topic,
             memory_window: parts.memory_window,
             counter: AtomicU32::new(0),
             topics_changed: std::sync::Mutex::new(None),
@@ -155,7 +158,7 @@ impl Broker {
         names::is_system_topic(name)
             || name == self.config.broker_cluster_name
             || name == self.config.broker_name
-            || name == names::reply_topic(&self.config.broker_cluster_name)
+            || name == self.reply_topic
     }
 
     /// A group, made now if it may be; whether it was made.
