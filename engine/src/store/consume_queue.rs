@@ -253,48 +253,83 @@ impl Queue {
         }
     }
 
-    /// Reads a queue's files: units in order up to the first that is none (store.md §7.2). None
-    /// when the directory holds no unit; a file without one is removed.
-    pub fn load(io: &QueueIo, topic: Arc<str>, id: i32) -> Result<Option<Self>, StoreError> {
+    /// Reads a queue's files: units in order up to the first that is none (store.md §7.2). None when
+    /// the directory holds no unit. What lies behind the last unit is removed, so that nothing stale
+    /// comes to life when the queue has grown that far again.
+    ///
+    /// Units of records that start at or before `trusted` are known to be durable.
+    pub fn load(
+        io: &QueueIo,
+        topic: Arc<str>,
+        id: i32,
+        trusted: u64,
+    ) -> Result<Option<Self>, StoreError> {
         let queue = Self::new(topic, id, 0);
         let dir = queue.dir(io);
         let bases = check_files(io.storage.as_ref(), &dir, io.file_size)?;
-        let Some(first) = bases.first().copied() else { return Ok(None) };
-        let fail = StoreError::io(&dir);
-        let found = queue.find_end(io, &bases);
-        let (next, last_end) = found.map_err(fail)?;
+        queue.load_files(io, &bases, trusted).map_err(StoreError::io(&dir))
+    }
+
+    fn load_files(self, io: &QueueIo, bases: &[u64], trusted: u64) -> io::Result<Option<Self>> {
+        let first = bases.first().copied().unwrap_or(0);
+        let start = self.trusted_file(io, bases, trusted)?;
+        let (next, last_end) = self.find_end(io, bases, start)?;
         let end = next * UNIT;
-        for base in bases.iter().filter(|base| **base >= end) {
-            io.remove_file(&queue, *base).map_err(StoreError::io(&dir))?;
+        let dir = self.dir(io);
+        let entries = io.storage.list(&dir)?;
+        for base in entries.iter().filter_map(|entry| storage::parse_file_name(&entry.name)) {
+            if base >= end || bases.is_empty() {
+                io.remove_file(&self, base)?;
+            }
         }
-        if end <= first {
+        if end <= first || bases.is_empty() {
             return Ok(None);
         }
         let files = (first, (end - 1) / io.file_size * io.file_size + io.file_size);
+        if end < files.1 {
+            let base = files.1 - io.file_size;
+            io.file(&self, base, OpenMode::Existing)?.zero(end - base, files.1 - end)?;
+        }
         {
-            let mut state = queue.lock();
+            let mut state = self.lock();
             state.files = files;
             state.tail_base = next;
-            state.synced = next;
             state.last_end = last_end;
             state.min = first / UNIT;
+            // Units that only the page cache may have are synced once more.
+            let unsure = last_end > trusted;
+            state.synced = if unsure { start / UNIT } else { next };
+            state.undurable = unsure.then_some(trusted);
         }
-        queue.assigned.store(next, Ordering::Relaxed);
-        Ok(Some(queue))
+        self.assigned.store(next, Ordering::Relaxed);
+        Ok(Some(self))
     }
 
-    fn find_end(&self, io: &QueueIo, bases: &[u64]) -> io::Result<(u64, u64)> {
+    /// Where the last file starts whose first unit is known to be durable, as all before it are; at
+    /// most the third from the end.
+    fn trusted_file(&self, io: &QueueIo, bases: &[u64], trusted: u64) -> io::Result<u64> {
+        let latest = bases.len().saturating_sub(2);
+        for base in bases[..latest].iter().rev() {
+            let mut bytes = Vec::new();
+            self.read_bytes(io, &mut bytes, base / UNIT, UNIT_LEN)?;
+            if Unit::decode(&bytes).is_some_and(|unit| unit.log_offset.0 <= trusted) {
+                return Ok(*base);
+            }
+        }
+        Ok(bases.first().copied().unwrap_or(0))
+    }
+
+    /// The first queue offset without a unit, and the log offset behind the last record.
+    fn find_end(&self, io: &QueueIo, bases: &[u64], start: u64) -> io::Result<(u64, u64)> {
         let mut last_end = 0;
-        let mut next = bases.first().copied().unwrap_or(0) / UNIT;
-        for base in &bases[bases.len().saturating_sub(3)..] {
-            next = base / UNIT;
+        let mut next = start / UNIT;
+        for base in bases.iter().filter(|base| **base >= start) {
             let file_end = (base + io.file_size) / UNIT;
             while next < file_end {
                 let mut bytes = Vec::new();
                 let want = (file_end - next).min(LOAD_UNITS) as usize * UNIT_LEN;
                 self.read_bytes(io, &mut bytes, next, want)?;
-                let whole = bytes.chunks_exact(UNIT_LEN);
-                for chunk in whole {
+                for chunk in bytes.chunks_exact(UNIT_LEN) {
                     let Some(unit) = Unit::decode(chunk) else { return Ok((next, last_end)) };
                     last_end = unit.end().max(last_end);
                     next += 1;
@@ -351,7 +386,10 @@ impl Queue {
     }
 
     pub fn work(&self) -> Work {
-        let state = self.lock();
+        let mut state = self.lock();
+        if state.tail.is_empty() && state.synced >= state.tail_base {
+            state.undurable = None;
+        }
         Work {
             tail_bytes: state.tail.len(),
             tail_since_ns: state.tail_since_ns,
@@ -547,8 +585,7 @@ impl Queue {
         if last > files.0 && end < last {
             let base = last - io.file_size;
             let file = io.file(self, base, OpenMode::Existing)?;
-            file.set_len(end - base)?;
-            file.set_len(io.file_size)?;
+            file.zero(end - base, last - end)?;
         }
         io.storage.sync_dir(&self.dir(io))?;
         Ok((files.0, last))

@@ -206,7 +206,8 @@ impl Recoverer<'_> {
             let clear = || storage.remove_dir(&dir).and_then(|()| storage.create_dir(&dir));
             return clear().map_err(StoreError::io(&dir));
         }
-        self.queues.load()?;
+        let known = u64::try_from(self.checkpoint.queue_offset).unwrap_or(0);
+        self.queues.load(if self.abnormal { known } else { u64::MAX })?;
         if !self.abnormal {
             // A clean stop left everything durable up to the last message of any queue at least.
             self.durable = self.queues.all().iter().map(|queue| queue.last_end()).max();
