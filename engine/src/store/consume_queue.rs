@@ -518,7 +518,8 @@ impl Queue {
     pub fn sync(&self, io: &QueueIo) -> io::Result<()> {
         let (from, to, deleted) = {
             let state = self.lock();
-            (state.synced * UNIT, state.tail_base * UNIT, state.deleted)
+            // What expired before it was synced need not be any more.
+            ((state.synced * UNIT).max(state.files.0), state.tail_base * UNIT, state.deleted)
         };
         let mut base = from / io.file_size * io.file_size;
         while base < to && !deleted {

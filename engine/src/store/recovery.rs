@@ -264,6 +264,12 @@ impl Recoverer<'_> {
         let mut at = from;
         loop {
             match scanner.step(at, Checksum::Verify)? {
+                // No checksum covers what follows the body.
+                Step::Record(view)
+                    if self.durable.is_none_or(|durable| at >= durable) && is_torn(&view) =>
+                {
+                    break;
+                }
                 Step::Record(view) => {
                     if !self.take(&view, gaps, &mut found)? {
                         return Ok(Scan::Gap);
@@ -411,6 +417,12 @@ impl Recoverer<'_> {
         };
         Ok(Opened { log, queues, recovery, last, abort, checkpoint, indexed: None })
     }
+}
+
+/// Whether a record has zeros where its last bytes should be: pages that the disk never got. A topic
+/// has no such byte, and properties do not end with one.
+fn is_torn(view: &RecordView<'_>) -> bool {
+    view.properties_bytes().last() == Some(&0) || view.topic().contains('\0')
 }
 
 /// Writes the same bytes once more: after a kill or an I/O error they may exist only as clean pages
