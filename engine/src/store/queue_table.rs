@@ -9,8 +9,9 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::commit_log::check_files;
-use super::consume_queue::{Queue, QueueIo, Unit};
+use super::consume_queue::Queue;
 use super::error::StoreError;
+use super::queue_io::{QueueIo, Unit};
 use crate::protocol::names;
 
 const SHARDS: usize = 16;

@@ -11,10 +11,10 @@ use std::sync::atomic::Ordering;
 
 use super::checkpoint::{AbortMark, Checkpoint, LastStop};
 use super::commit_log::{CommitLog, check_files};
-use super::consume_queue::{QueueIo, Unit};
 use super::dispatch;
 use super::error::StoreError;
 use super::flush::UNSYNCED_FILE;
+use super::queue_io::{QueueIo, Unit};
 use super::queue_table::QueueTable;
 use super::scan::{Checksum, Scanner, Step};
 use super::snapshot;
