@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn checks_are_counted_up_to_the_limit_and_the_last_one_has_a_round_to_be_answered() {
         let with = |checks, stored_ms| {
-            step(&Half { checks, stored_ms, ..half() }, &LIMITS, 100_000, 90_000)
+            step(&Half { stored_ms, checks, ..half() }, &LIMITS, 100_000, 90_000)
         };
         assert_eq!(with(Some("1"), 0), Step::Check { times: 2 });
         assert_eq!(with(Some("14"), 0), Step::Check { times: 15 });

@@ -30,7 +30,7 @@ pub fn reply(broker: &Arc<Broker>, cx: &Cx, header: &SendMessage<'_>, body: &Byt
     let text = header.properties.unwrap_or("");
     let mut put = send::put(cx, header, &accepted, body);
     put.sys_flag = SysFlag(put.sys_flag).with_transaction(Transaction::None).0;
-    put.properties = text.to_owned();
+    text.clone_into(&mut put.properties);
     let append = match broker.append_of(put, Delay::Obey) {
         Ok(append) => broker.config.store_reply_message_enable.then_some(append),
         Err(error) => return send::illegal(error.to_string()).into(),
@@ -50,7 +50,7 @@ pub fn reply(broker: &Arc<Broker>, cx: &Cx, header: &SendMessage<'_>, body: &Byt
         request,
         PUSH_MS,
         Box::new(move |relayed| {
-            let outcome = conclusion.outcome(&broker, pushed(relayed, &client));
+            let outcome = conclusion.outcome(&broker, pushed(relayed.as_ref(), &client));
             let mut appends = Vec::new();
             serve::finish(&broker, &cx, outcome, &mut appends);
             if !appends.is_empty() {
@@ -89,7 +89,7 @@ fn push(broker: &Broker, cx: &Cx, header: &SendMessage<'_>, text: &str, body: &B
     }
 }
 
-fn pushed(relayed: Option<Relayed>, client: &str) -> Result<(), String> {
+fn pushed(relayed: Option<&Relayed>, client: &str) -> Result<(), String> {
     match relayed {
         Some(Relayed { code: response_code::SUCCESS, .. }) => Ok(()),
         _ => Err(format!("push reply message to {client} fail.")),

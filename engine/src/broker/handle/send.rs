@@ -35,7 +35,7 @@ pub(super) struct Accepted {
 pub fn send(broker: &Arc<Broker>, cx: &Cx, header: &SendMessage<'_>, body: &Bytes) -> Outcome {
     match prepare(broker, cx, header, body) {
         Ok(accepted) if header.batch == Some(true) => {
-            send_batch(broker, cx, header, body, accepted)
+            send_batch(broker, cx, header, body, &accepted)
         }
         Ok(accepted) => send_one(broker, cx, header, body, accepted),
         Err(reply) => reply.into(),
@@ -247,7 +247,7 @@ fn send_batch(
     cx: &Cx,
     header: &SendMessage<'_>,
     body: &Bytes,
-    accepted: Accepted,
+    accepted: &Accepted,
 ) -> Outcome {
     if accepted.half || SysFlag(header.sys_flag).transaction() != Transaction::None {
         return illegal("a batch cannot be part of a transaction").into();
@@ -260,7 +260,7 @@ fn send_batch(
     let mut records = Vec::with_capacity(elements.len());
     let mut unique = Vec::with_capacity(elements.len());
     for element in &elements {
-        let mut put = put(cx, header, &accepted, element.body);
+        let mut put = put(cx, header, accepted, element.body);
         put.flag = element.flag;
         element.properties.clone_into(&mut put.properties);
         properties::close(&mut put.properties);
