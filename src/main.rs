@@ -1,23 +1,44 @@
 //! mqdeck: a RocketMQ-compatible broker and name server with a terminal console over them.
+//!
+//! The binary composes and has no rules of its own: arguments → settings → one command → exit code.
 
-#[allow(clippy::print_stdout)]
-fn main() -> anyhow::Result<()> {
-    let args: Vec<String> = std::env::args().collect();
-    let mut config = engine::config::EngineConfig {
-        data_dir: args[1].clone().into(),
-        listen: "127.0.0.1".parse()?,
-        advertise: "127.0.0.1".parse()?,
-        broker: engine::config::BrokerConfig::default(),
-        namesrv: engine::config::NamesrvConfig::default(),
-        net_threads: None,
-    };
-    config.namesrv.listen_port = args[2].parse()?;
-    config.broker.listen_port = args[3].parse()?;
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let engine = engine::engine::Engine::start(config)?;
-    println!("ready namesrv={} broker={}", engine.namesrv_addr(), engine.broker_addr());
-    let rt = tokio::runtime::Runtime::new()?;
-    rt.block_on(tokio::signal::ctrl_c())?;
-    engine.stop()?;
-    Ok(())
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod args;
+mod bench;
+mod logging;
+mod output;
+mod serve;
+mod settings;
+mod signals;
+
+use args::{Args, Command, ConfigAction};
+use settings::Settings;
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => output::failed(&error),
+    }
+}
+
+fn run(args: &Args) -> anyhow::Result<()> {
+    if let Some(sentence) = args.conflict() {
+        return Err(output::usage(sentence));
+    }
+    let settings = Settings::load(&args.common)?;
+    match &args.command {
+        Some(Command::Bench { load }) => Ok(output::print(&(bench::run(load)? + "\n"))?),
+        Some(Command::Serve) => serve::run(&settings),
+        Some(Command::Config { action: ConfigAction::Show }) => {
+            Ok(output::print(&settings.show())?)
+        }
+        Some(Command::Config { action: ConfigAction::Check }) => {
+            settings.engine()?;
+            Ok(output::print(&settings.verdict())?)
+        }
+        None => Err(output::usage("the console is not there yet: use `mqdeck serve`")),
+    }
 }

@@ -14,17 +14,21 @@ use engine::client::figures::Key;
 use engine::client::replay;
 use engine::client::retry_ladder::{self, Owner, Scan};
 use engine::client::{
-    Cluster, ClusterConfig, Consume, ConsumeFrom, Listener, Message, Producer, ProducerConfig,
-    PullConsumer, PushConfig, PushConsumer, Seek, SendStatus,
+    ClientError, Cluster, ClusterConfig, Consume, ConsumeFrom, Listener, Message, Producer,
+    ProducerConfig, PullConsumer, PushConfig, PushConsumer, Seek, SendStatus,
 };
 use engine::protocol::body::MessageQueue;
 use engine::protocol::body::heartbeat::MessageModel;
+use engine::protocol::body::running_info::ConsumeResult;
 use engine::protocol::body::topic_config::TopicConfig;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
 /// Longest wait for something that has to come.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a listener noted.
+type Log = Arc<Mutex<Vec<String>>>;
 
 /// The cluster under test, or none when nobody named one.
 fn cluster() -> Option<Arc<Cluster>> {
@@ -75,7 +79,7 @@ fn producer(cluster: &Arc<Cluster>) -> Producer {
     Producer::start(cluster, ProducerConfig::new(fresh(cluster, "p"))).unwrap()
 }
 
-fn seen(list: &Arc<Mutex<Vec<String>>>) -> Vec<String> {
+fn seen(list: &Log) -> Vec<String> {
     list.lock().unwrap().clone()
 }
 
@@ -131,7 +135,7 @@ async fn a_failed_message_comes_again_and_the_position_is_stored() {
     let Some(cluster) = cluster() else { return };
     let topic = topic(&cluster, "push", 4).await;
     let group = fresh(&cluster, "g");
-    let log: Arc<Mutex<Vec<String>>> = Arc::default();
+    let log = Log::default();
     let noted = Arc::clone(&log);
     let listener = Listener::blocking(move |message| {
         let text = message.text().unwrap_or_default().to_owned();
@@ -163,6 +167,8 @@ async fn a_failed_message_comes_again_and_the_position_is_stored() {
     let info = cluster.running_info(&addr, &member, stacks).await.unwrap();
     assert!(info.mq_table.len() >= 5, "four queues and the retry queue: {info:?}");
     assert_eq!(info.status_table[&topic].consume_failed_msgs, 1);
+    let positions = cluster.member_positions(&addr, &topic, &group).await.unwrap();
+    assert_eq!(positions.consumer_table[cluster.client_id()].len(), 4);
     consumer.close().await;
     assert!(cluster.consumer_connections(&addr, &group).await.unwrap().is_none());
     let stats = cluster.consume_stats(&addr, &group, Some(&topic)).await.unwrap();
@@ -202,7 +208,7 @@ async fn a_broadcast_reaches_every_member_and_positions_stay_local() {
     let topic = topic(&cluster, "cast", 2).await;
     let group = fresh(&cluster, "g");
     let dir = tempfile::tempdir().unwrap();
-    let log: Arc<Mutex<Vec<String>>> = Arc::default();
+    let log = Log::default();
     let producer = producer(&cluster);
     for round in ["one", "two"] {
         let noted = Arc::clone(&log);
@@ -228,13 +234,9 @@ async fn a_broadcast_reaches_every_member_and_positions_stay_local() {
 }
 
 /// A running consumer that starts at the first message and notes what it got.
-async fn consumer(
-    cluster: &Arc<Cluster>,
-    topic: &str,
-    group: &str,
-    log: &Arc<Mutex<Vec<String>>>,
-) -> PushConsumer {
-    let noted = Arc::clone(log);
+async fn consumer(cluster: &Arc<Cluster>, topic: &str, group: &str) -> (PushConsumer, Log) {
+    let log = Log::default();
+    let noted = Arc::clone(&log);
     let listener = Listener::blocking(move |message| {
         noted.lock().unwrap().push(message.text().unwrap_or_default().to_owned());
         Consume::Success
@@ -244,29 +246,31 @@ async fn consumer(
     let consumer = PushConsumer::new(cluster, config, listener);
     consumer.subscribe(topic, "*").unwrap();
     consumer.start().await.unwrap();
-    consumer
+    (consumer, log)
+}
+
+/// A topic of one queue with ten messages.
+async fn ten(cluster: &Arc<Cluster>) -> (String, Producer) {
+    let topic = topic(cluster, "replay", 1).await;
+    let producer = producer(cluster);
+    for number in 0..10 {
+        producer.send(&Message::new(&topic, number.to_string())).await.unwrap();
+    }
+    (topic, producer)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_group_is_replayed_offline_online_and_back() {
+async fn a_group_is_replayed_offline_and_back() {
     let Some(cluster) = cluster() else { return };
-    let topic = topic(&cluster, "replay", 1).await;
+    let (topic, _producer) = ten(&cluster).await;
     let group = fresh(&cluster, "g");
-    let log: Arc<Mutex<Vec<String>>> = Arc::default();
-    let producer = producer(&cluster);
-    let mut sent = Vec::new();
-    for number in 0..10 {
-        let text = number.to_string();
-        producer.send(&Message::new(&topic, text.clone())).await.unwrap();
-        sent.push(text);
-    }
-    let first = consumer(&cluster, &topic, &group, &log).await;
+    let (first, log) = consumer(&cluster, &topic, &group).await;
     until("ten were consumed", async || seen(&log).len() == 10).await;
     first.close().await;
 
     let topics: Vec<String> =
         replay::topics_of(&cluster, &group).await.unwrap().into_iter().collect();
-    assert_eq!(topics, [topic.clone()]);
+    assert_eq!(topics, std::slice::from_ref(&topic));
     let target = replay::Target::Time(0);
     let plan = replay::plan(&cluster, &group, &topics, target).await.unwrap();
     assert!(plan.is_complete(), "{plan:?}");
@@ -277,24 +281,33 @@ async fn a_group_is_replayed_offline_online_and_back() {
     assert_eq!(replay::run(&cluster, &group, queue).await, replay::Outcome::Moved(0));
     assert_eq!(replay::undo(&cluster, &group, queue).await, replay::Outcome::Moved(10));
     assert_eq!(replay::run(&cluster, &group, queue).await, replay::Outcome::Moved(0));
-    let second = consumer(&cluster, &topic, &group, &log).await;
-    until("ten came again", async || seen(&log).len() == 20).await;
-
-    // Its members stay online now; the next message wakes the pull that is told of the reset.
-    until("the position is stored", async || {
-        let plan = replay::plan(&cluster, &group, &topics, target).await.unwrap();
-        plan.queues[0].row.now == Some(10)
-    })
-    .await;
-    let plan = replay::plan(&cluster, &group, &topics, target).await.unwrap();
-    assert_eq!(replay::run(&cluster, &group, &plan.queues[0]).await, replay::Outcome::Moved(0));
-    producer.send(&Message::new(&topic, "wake")).await.unwrap();
-    let all: BTreeSet<String> = sent.into_iter().chain(["wake".to_owned()]).collect();
-    until("all came a third time", async || {
-        seen(&log)[20..].iter().cloned().collect::<BTreeSet<_>>() == all
-    })
-    .await;
+    let (second, log) = consumer(&cluster, &topic, &group).await;
+    until("ten came again", async || seen(&log).len() == 10).await;
     second.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_is_replayed_while_its_member_stays_online() {
+    let Some(cluster) = cluster() else { return };
+    let (topic, producer) = ten(&cluster).await;
+    let group = fresh(&cluster, "g");
+    let (online, log) = consumer(&cluster, &topic, &group).await;
+    until("ten were consumed", async || seen(&log).len() == 10).await;
+    let plan = async || {
+        let topics = std::slice::from_ref(&topic);
+        replay::plan(&cluster, &group, topics, replay::Target::First).await.unwrap()
+    };
+    until("the position is stored", async || plan().await.queues[0].row.now == Some(10)).await;
+    let moved = replay::run(&cluster, &group, &plan().await.queues[0]).await;
+    assert_eq!(moved, replay::Outcome::Moved(0));
+    // The next message wakes the pull that is told of the reset.
+    producer.send(&Message::new(&topic, "wake")).await.unwrap();
+    until("all came again", async || {
+        let again: BTreeSet<String> = seen(&log).split_off(10).into_iter().collect();
+        again.len() == 11
+    })
+    .await;
+    online.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -302,7 +315,7 @@ async fn a_dead_letter_is_found_and_its_copy_reaches_the_group() {
     let Some(cluster) = cluster() else { return };
     let topic = topic(&cluster, "dead", 1).await;
     let group = fresh(&cluster, "g");
-    let log: Arc<Mutex<Vec<String>>> = Arc::default();
+    let log = Log::default();
     let noted = Arc::clone(&log);
     let listener = Listener::blocking(move |message| {
         let Some(from) = message.get(dead_letters::RESENT_FROM) else {
@@ -338,6 +351,12 @@ async fn a_dead_letter_is_found_and_its_copy_reaches_the_group() {
     let letter = &page[0];
     assert!(page[1].died_ms() <= letter.died_ms() && rest[0].died_ms() <= page[1].died_ms());
     assert_eq!((letter.tries(), letter.origin_topic()), (1, Some(topic.as_str())));
+
+    let addr = master(&cluster).await;
+    let member = engine::client::admin::Member { group: &group, client_id: cluster.client_id() };
+    let id = letter.message.offset_id();
+    let direct = cluster.consume_directly(&addr, &member, &letter.message.topic, &id).await;
+    assert_eq!(direct.unwrap().consume_result, ConsumeResult::Later);
 
     let readers = dead_letters::readers(&cluster, &group).await.unwrap();
     assert!(readers.members.contains_key(cluster.client_id()));
@@ -395,6 +414,43 @@ async fn the_ladder_tells_retries_from_delays_of_users() {
     let before = retry_ladder::due_before(&cluster, &addr, level, i64::MAX).await.unwrap();
     assert_eq!(before, level.waiting());
     consumer.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_name_server_in_the_list_is_passed_over() {
+    let Some(cluster) = cluster() else { return };
+    // The listener reserves the port and is gone before it is dialled.
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut list = vec![gone.to_string()];
+    list.extend(cluster.config().namesrv.iter().cloned());
+    let both = Cluster::connect(ClusterConfig::new(list, Handle::current()));
+    both.cluster_info().await.unwrap();
+    let before = both.requests_sent();
+    both.cluster_info().await.unwrap();
+    assert_eq!(both.requests_sent(), before + 1, "it sticks to the one that answered");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reading_session_asks_everything_and_changes_nothing() {
+    let Some(writer) = cluster() else { return };
+    let (topic, _producer) = ten(&writer).await;
+    let mut config = ClusterConfig::new(writer.config().namesrv.clone(), Handle::current());
+    config.read_only = true;
+    let reader = Cluster::connect(config);
+    let addr = master(&reader).await;
+    let pull = PullConsumer::tools(&reader);
+    let queue = pull.queues(&topic).await.unwrap().remove(0);
+    assert_eq!(pull.poll(&queue, Duration::ZERO).await.unwrap().len(), 10);
+    let topics = std::slice::from_ref(&topic);
+    let plan = replay::plan(&reader, "nobody", topics, replay::Target::First).await.unwrap();
+    assert_eq!(plan.total().unknown, 1, "a group without position has nothing to say");
+    let outcome = replay::run(&reader, "nobody", &plan.queues[0]).await;
+    assert_eq!(outcome, replay::Outcome::Failed(ClientError::ReadOnly { code: 222 }));
+    let groups = writer.group_configs(&addr).await.unwrap().subscription_group_table;
+    assert!(!groups.contains_key("nobody"));
+    let refused = Producer::start(&reader, ProducerConfig::new("p")).unwrap();
+    let refused = refused.send(&Message::new(&topic, "x")).await;
+    assert_eq!(refused, Err(ClientError::ReadOnly { code: 310 }));
 }
 
 #[tokio::test(flavor = "multi_thread")]

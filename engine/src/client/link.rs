@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 
-use crate::net::{Connection, Service, connection};
+use crate::net::{Connection, Limits, Service, connection};
 
 /// Longest time that an attempt to connect may take.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
@@ -130,7 +130,7 @@ async fn dial(
             .map_err(|_| format!("no connection within {} s", CONNECT_MAX.as_secs()))?
             .map_err(|error| error.to_string())?;
         let conn = Connection::new(&stream).map_err(|error| error.to_string())?;
-        spawner.spawn(connection::run(stream, Arc::clone(&conn), service));
+        spawner.spawn(connection::run(stream, Arc::clone(&conn), service, Limits::CLIENT));
         Ok(conn)
     });
     attempt.await.map_err(|_| "the client's runtime has stopped".to_owned())?

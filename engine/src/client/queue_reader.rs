@@ -78,14 +78,20 @@ impl Owned {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Goes on at another offset; what is in memory is forgotten.
+    /// Goes on at another offset; what is in memory is forgotten, and the pull under way abandoned.
     pub(super) fn restart(&self, offset: i64) {
+        self.renew(offset);
+        self.changed.notify_one();
+    }
+
+    /// Goes on at another offset from the reader's own next pull on. An abandoned pull may stay parked
+    /// at the broker, so none is abandoned without need: it would swallow the answer that tells of a
+    /// reset.
+    fn renew(&self, offset: i64) {
         let mut state = self.state();
         state.process = ProcessQueue::default();
         state.turn.generation += 1;
         state.turn.next = offset;
-        drop(state);
-        self.changed.notify_one();
     }
 
     /// Another member reads the queue from now on.
@@ -230,7 +236,7 @@ impl Shared {
         if pulled.status == PullStatus::Moved {
             if owned.is_current(turn.generation) {
                 self.positions().load(queue, pulled.next, false);
-                owned.restart(pulled.next);
+                owned.renew(pulled.next);
                 self.store_positions().await;
             }
             return Duration::ZERO;

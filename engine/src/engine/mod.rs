@@ -25,8 +25,10 @@ use crate::broker::{Broker, task};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{BrokerConfig, EngineConfig, FlushDiskType};
 use crate::decide::delay::{Levels, LevelsError};
+use crate::decide::{expiry, flow};
 use crate::namesrv::{NameServer, Settings};
-use crate::net::listener;
+use crate::net::Limits;
+use crate::net::listener::{self, Admission};
 use crate::protocol::ids::UniqueKeys;
 use crate::store::{Disk, DiskRatios, FlushMode, Store, StoreConfig, StoreError};
 
@@ -150,18 +152,18 @@ impl Engine {
         )));
         let threads = Threads::start(&broker, &store, &names).map_err(EngineError::Thread)?;
         shell::wire(&broker, &store, &registrar, &threads);
-        let limit = connections_max();
+        let admission = admission();
         let names_service = Arc::new(NamesrvService::new(names, Arc::clone(&store), clock));
         tasks.push(handle.spawn(listener::run(
             listeners.namesrv,
             names_service,
             stop.clone(),
-            limit,
+            admission,
         )));
         for (socket, port) in [(listeners.main, Port::Main), (listeners.fast, Port::Fast)] {
             let service =
                 Arc::new(BrokerService::new(Arc::clone(&broker), Arc::clone(&pool), port));
-            tasks.push(handle.spawn(listener::run(socket, service, stop.clone(), limit)));
+            tasks.push(handle.spawn(listener::run(socket, service, stop.clone(), admission)));
         }
         let broker_addr = broker.addr;
         let engine = Self {
@@ -423,7 +425,7 @@ fn memory_bytes() -> u64 {
 }
 
 /// Raises the limit of open files and gives three quarters of it to connections.
-fn connections_max() -> usize {
+fn admission() -> Admission {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
@@ -431,5 +433,12 @@ fn connections_max() -> usize {
         tracing::debug!(%error, "the limit of open files stays as it is");
     }
     let files = getrlimit(Resource::Nofile).current.unwrap_or(1 << 20).min(1 << 20);
-    usize::try_from(files.saturating_sub(FILES_KEPT) / 4 * 3).unwrap_or(1).max(16)
+    let connections =
+        usize::try_from(files.saturating_sub(FILES_KEPT) / 4 * 3).unwrap_or(1).max(16);
+    let limits = Limits {
+        idle: Duration::from_millis(expiry::IDLE_MS.unsigned_abs()),
+        first_frame: Duration::from_millis(flow::FIRST_FRAME_MS.unsigned_abs()),
+        pending_bytes: flow::PENDING_BYTES_MAX,
+    };
+    Admission { connections, limits }
 }

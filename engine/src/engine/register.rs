@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, Notify, watch};
 
 use crate::broker::Broker;
 use crate::decide::permission;
-use crate::net::{Connection, Service, connection};
+use crate::net::{Connection, Limits, Service, connection};
 use crate::protocol::body::register::{RegisterBrokerBody, crc};
 use crate::protocol::body::topic_config::TopicConfigSerializeWrapper;
 use crate::protocol::code::{QUERY_DATA_VERSION, REGISTER_BROKER, UNREGISTER_BROKER};
@@ -185,7 +185,7 @@ async fn connect(handle: &Handle, link: &NameServerLink) -> Result<Arc<Connectio
         .map_err(|_| "no connection in time".to_owned())?
         .map_err(|error| error.to_string())?;
     let conn = Connection::new(&stream).map_err(|error| error.to_string())?;
-    handle.spawn(connection::run(stream, Arc::clone(&conn), Arc::new(Silent)));
+    handle.spawn(connection::run(stream, Arc::clone(&conn), Arc::new(Silent), Limits::CLIENT));
     *held = Some(Arc::clone(&conn));
     Ok(conn)
 }

@@ -11,6 +11,7 @@ use crate::broker::task::delay_delivery::DelayDelivery;
 use crate::broker::task::housekeeping::Housekeeping;
 use crate::broker::task::persist::{self, Positions};
 use crate::broker::task::transaction_check::TransactionCheck;
+use crate::decide::expiry::BROKER_SCAN_MS;
 use crate::namesrv::NameServer;
 use crate::store::{Bell, FlushMode, Store};
 
@@ -24,8 +25,6 @@ const INDEX_TICK: Duration = Duration::from_secs(1);
 const SYNC_TICK: Duration = Duration::from_millis(100);
 /// Pause before tables that could not be written are tried again.
 const TABLES_RETRY: Duration = Duration::from_secs(1);
-/// How often the name server looks for silent brokers, ms.
-const NAMES_EVERY_MS: i64 = 5_000;
 
 /// Running threads.
 pub struct Threads {
@@ -104,7 +103,7 @@ fn tasks(broker: &Arc<Broker>, names: &NameServer, stop: &AtomicBool, bell: &Bel
         housekeeping.run(broker, now_ms, local_day(now_ms));
         transactions.run(broker, now_ms);
         positions.run(broker, now_ms);
-        if crate::broker::task::housekeeping::due(&mut names_ms, now_ms, NAMES_EVERY_MS) {
+        if crate::broker::task::housekeeping::due(&mut names_ms, now_ms, BROKER_SCAN_MS) {
             for addr in names.expire(now_ms) {
                 tracing::warn!(broker = addr, "broker gone from the route: silent for too long");
             }

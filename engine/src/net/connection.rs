@@ -19,12 +19,6 @@ use super::Service;
 use crate::protocol::frame::{self, Frame, FrameError, Serialization};
 use crate::protocol::header::{Header, Outgoing};
 
-/// Silence in both directions after which a connection is closed.
-const IDLE: Duration = Duration::from_secs(120);
-/// A peer that connects must send its first whole frame within this time.
-const FIRST_FRAME: Duration = Duration::from_secs(10);
-/// Reading stops while so many bytes wait to be written.
-const OUT_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Size of a fresh read buffer; it grows behind a valid length prefix only.
 const READ_BUFFER: usize = 16 * 1024;
 /// Most bytes read before frames are handled.
@@ -59,6 +53,26 @@ pub enum CallError {
     /// Too many calls wait already.
     #[error("too many calls wait for {0}")]
     Full(SocketAddr),
+}
+
+/// What a connection may cost. The values are those of `decide`: this module only keeps to them.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Silence in both directions after which it is closed.
+    pub idle: Duration,
+    /// Time within which a peer that connected must send its first whole frame.
+    pub first_frame: Duration,
+    /// Bytes waiting to be written from which on nothing more is read.
+    pub pending_bytes: usize,
+}
+
+impl Limits {
+    /// Those of a connection that we opened: the peer speaks when it is asked.
+    pub const CLIENT: Self = Self {
+        idle: Duration::from_secs(120),
+        first_frame: Duration::from_secs(120),
+        pending_bytes: 8 * 1024 * 1024,
+    };
 }
 
 /// One end of a connection.
@@ -236,8 +250,13 @@ pub enum Ended {
 }
 
 /// Drives a connection until it ends; tells the service when it is over.
-pub async fn run(stream: TcpStream, conn: Arc<Connection>, service: Arc<dyn Service>) -> Ended {
-    let ended = match drive(&stream, &conn, &service).await {
+pub async fn run(
+    stream: TcpStream,
+    conn: Arc<Connection>,
+    service: Arc<dyn Service>,
+    limits: Limits,
+) -> Ended {
+    let ended = match drive(&stream, &conn, &service, limits).await {
         Ok(()) => Ended::Closed,
         Err(ended) => ended,
     };
@@ -250,18 +269,19 @@ async fn drive(
     stream: &TcpStream,
     conn: &Arc<Connection>,
     service: &Arc<dyn Service>,
+    limits: Limits,
 ) -> Result<(), Ended> {
     let mut buffer = BytesMut::with_capacity(READ_BUFFER);
     let mut heard_any = false;
     let mut active = Instant::now();
-    let mut alarm = std::pin::pin!(tokio::time::sleep(FIRST_FRAME));
+    let mut alarm = std::pin::pin!(tokio::time::sleep(limits.first_frame));
     loop {
         let pending = flush(stream, conn)?;
         if conn.is_closed() {
             return Ok(());
         }
         tokio::select! {
-            ready = stream.readable(), if pending < OUT_BYTES_MAX => {
+            ready = stream.readable(), if pending < limits.pending_bytes => {
                 ready?;
                 if !read(stream, &mut buffer)? {
                     return Ok(());
@@ -275,7 +295,7 @@ async fn drive(
             }
             () = conn.wake.notified() => {}
             () = alarm.as_mut() => {
-                let limit = if heard_any { IDLE } else { FIRST_FRAME };
+                let limit = if heard_any { limits.idle } else { limits.first_frame };
                 if active.elapsed() >= limit || !heard_any {
                     return Err(Ended::Idle);
                 }

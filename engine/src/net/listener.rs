@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::connection::{Connection, Ended};
+use super::connection::{Connection, Ended, Limits};
 use super::{Service, connection};
 
 /// Connections that the kernel holds for us (remoting.md §7).
@@ -27,22 +27,31 @@ pub fn bind(addr: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Accepts until `stop` turns true, then closes every connection. At most `connections_max` at a time.
+/// What a listener admits.
+#[derive(Clone, Copy, Debug)]
+pub struct Admission {
+    /// Connections at a time; further ones wait in the kernel's queue.
+    pub connections: usize,
+    /// What each of them may cost.
+    pub limits: Limits,
+}
+
+/// Accepts until `stop` turns true, then closes every connection.
 pub async fn run(
     listener: TcpListener,
     service: Arc<dyn Service>,
     mut stop: watch::Receiver<bool>,
-    connections_max: usize,
+    admission: Admission,
 ) {
     let mut tasks = JoinSet::new();
     let mut open: Vec<std::sync::Weak<Connection>> = Vec::new();
     loop {
         tokio::select! {
-            accepted = listener.accept(), if tasks.len() < connections_max => match accepted {
+            accepted = listener.accept(), if tasks.len() < admission.connections => match accepted {
                 Ok((stream, _)) => match Connection::new(&stream) {
                     Ok(conn) => {
                         open.push(Arc::downgrade(&conn));
-                        tasks.spawn(serve(stream, conn, Arc::clone(&service)));
+                        tasks.spawn(serve(stream, conn, Arc::clone(&service), admission.limits));
                     }
                     Err(error) => tracing::debug!(%error, "connection was gone before it was served"),
                 },
@@ -69,9 +78,14 @@ pub async fn run(
     while tasks.join_next().await.is_some() {}
 }
 
-async fn serve(stream: tokio::net::TcpStream, conn: Arc<Connection>, service: Arc<dyn Service>) {
+async fn serve(
+    stream: tokio::net::TcpStream,
+    conn: Arc<Connection>,
+    service: Arc<dyn Service>,
+    limits: Limits,
+) {
     let remote = conn.remote;
-    match connection::run(stream, conn, service).await {
+    match connection::run(stream, conn, service, limits).await {
         Ended::Closed | Ended::Idle => {}
         Ended::Frame(error) => tracing::warn!(%remote, %error, "connection closed: no frame"),
         Ended::Io(error) => tracing::debug!(%remote, %error, "connection lost"),

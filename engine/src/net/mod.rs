@@ -8,7 +8,7 @@ pub mod listener;
 
 use std::sync::Arc;
 
-pub use connection::{CallError, ConnId, Connection};
+pub use connection::{CallError, ConnId, Connection, Limits};
 
 use crate::protocol::frame::Frame;
 

@@ -224,10 +224,15 @@ pub(super) struct Writer {
     /// A failed write whose bytes could not be made zero again yet.
     pub undo: Option<(u64, u64)>,
     /// Whether a clock that went far back has been logged.
-    pub(super) clock_logged: bool,
+    clock_logged: bool,
 }
 
 impl Writer {
+    /// A writer that goes on behind a record of this time.
+    pub fn new(last_time: i64) -> Self {
+        Self { last_time, ..Self::default() }
+    }
+
     /// Store time of the next group: it does not go back for a small step of the clock, but a clock
     /// that was once far ahead does not stick (architecture.md §7).
     fn store_time(&mut self, now: i64) -> i64 {

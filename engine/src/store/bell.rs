@@ -11,6 +11,7 @@ pub struct Bell {
 }
 
 impl Bell {
+    /// Wakes who waits, or who will wait next.
     pub fn ring(&self) {
         *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.heard.notify_one();

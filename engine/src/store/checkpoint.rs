@@ -98,11 +98,25 @@ impl AbortMark {
         Ok(())
     }
 
-    /// What an earlier process left: none without a mark, else its durable offset if it is whole.
-    pub fn read(storage: &dyn Storage, root: &Path) -> io::Result<Option<Option<u64>>> {
+    /// What an earlier process left.
+    pub fn read(storage: &dyn Storage, root: &Path) -> io::Result<LastStop> {
         let bytes = storage::read_whole(storage, &root.join(ABORT_FILE))?;
-        Ok(bytes.map(|bytes| parse_durable(&String::from_utf8_lossy(&bytes))))
+        Ok(bytes.map_or(LastStop::Clean, |bytes| LastStop::Unclean {
+            durable: parse_durable(&String::from_utf8_lossy(&bytes)),
+        }))
     }
+}
+
+/// How the last process ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum LastStop {
+    /// It took its mark away.
+    Clean,
+    /// It did not.
+    Unclean {
+        /// Offset up to which it knew the log to be durable, when its note is whole.
+        durable: Option<u64>,
+    },
 }
 
 fn durable_line(durable: u64) -> String {
@@ -143,10 +157,11 @@ mod tests {
     #[test]
     fn the_durable_offset_is_believed_only_whole() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(AbortMark::read(&Disk, dir.path()).unwrap(), None);
+        assert_eq!(AbortMark::read(&Disk, dir.path()).unwrap(), LastStop::Clean);
         let mut mark = AbortMark::write(&Disk, dir.path(), 5).unwrap();
         mark.note(1 << 40).unwrap();
-        assert_eq!(AbortMark::read(&Disk, dir.path()).unwrap(), Some(Some(1 << 40)));
+        let unclean = LastStop::Unclean { durable: Some(1 << 40) };
+        assert_eq!(AbortMark::read(&Disk, dir.path()).unwrap(), unclean);
         let line = durable_line(77);
         assert_eq!(parse_durable(&format!("1\n{line}")), Some(77));
         assert_eq!(parse_durable(&format!("1\n{}", line.replace('7', "8"))), None);

@@ -88,8 +88,7 @@ impl Store {
         self.flush_bell.wait(timeout);
         // A failure has stopped the log and answered everybody: nothing is left to do with it here.
         let _ = self.flush_now();
-        let late = self.flush.take_late(self.clock.monotonic_ns());
-        self.finish(late);
+        self.finish_late();
         if self.flush.any_flushed(self.log.flushed()) {
             if self.has_committer() {
                 self.wake_committer();
@@ -98,6 +97,12 @@ impl Store {
             }
         }
         !self.ending.load(Ordering::Acquire)
+    }
+
+    /// Tells those who have waited too long. `flush_turn` does it between two syncs; as one sync may
+    /// be what takes so long, `disk_turn` does it too.
+    pub(super) fn finish_late(&self) {
+        self.finish(self.flush.take_late(self.clock.monotonic_ns()));
     }
 
     /// Makes everything written so far durable.

@@ -21,6 +21,8 @@ mod snapshot;
 mod storage;
 #[allow(clippy::module_inception)]
 mod store;
+#[cfg(any(test, feature = "sim"))]
+pub mod test_storage;
 mod upkeep;
 
 pub use append::{Append, Appended, Arrival, Done, PutStatus, UnitKind};
@@ -35,3 +37,6 @@ pub use recovery::Recovery;
 pub use storage::{Entry, File, LogOffset, Mapping, OpenMode, QueueOffset, Space, Storage};
 pub use store::{DiskRatios, RecoveredTopic, RecoveredTopics, Store, StoreConfig, StoreStats};
 pub use upkeep::JsonDone;
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::checkpoint::{AbortMark, Checkpoint};
+use super::checkpoint::{AbortMark, Checkpoint, LastStop};
 use super::commit_log::{CommitLog, check_files};
 use super::consume_queue::{QueueIo, Unit};
 use super::dispatch;
@@ -76,11 +76,12 @@ pub(super) fn open(
     let log_dir = root.join("commitlog");
     let bases = check_files(disk, &log_dir, config.file_size)?;
     let queues = QueueTable::new(QueueIo::new(Arc::clone(storage), root, config.queue_file_size));
-    let abort = AbortMark::read(disk, root).map_err(fail("abort"))?;
+    let stop = AbortMark::read(disk, root).map_err(fail("abort"))?;
     let checkpoint = Checkpoint::read(disk, root).map_err(fail("checkpoint"))?;
     let log = CommitLog::new(Arc::clone(storage), root, config.file_size, config.flush, &bases);
-    let snapshot = snapshot::read(disk, config)?
-        .filter(|found| abort.is_none() && found.matches(disk, root, &log).unwrap_or(false));
+    let snapshot = snapshot::read(disk, config)?.filter(|found| {
+        stop == LastStop::Clean && found.matches(disk, root, &log).unwrap_or(false)
+    });
     let unsynced = read_unsynced(disk, root).map_err(fail(UNSYNCED_FILE))?;
     if snapshot.is_none() {
         queues.check()?;
@@ -98,8 +99,8 @@ pub(super) fn open(
             log,
             queues,
             checkpoint,
-            abnormal: abort.is_some() || unsynced.is_some(),
-            durable: least(abort.flatten(), unsynced),
+            abnormal: stop != LastStop::Clean || unsynced.is_some(),
+            durable: least(stop, unsynced),
             found: Found::default(),
         };
         scan.run()?;
@@ -111,8 +112,13 @@ pub(super) fn open(
     Ok(opened)
 }
 
-fn least(a: Option<u64>, b: Option<u64>) -> Option<u64> {
-    a.into_iter().chain(b).min()
+/// The offset up to which the log is surely durable.
+fn least(stop: LastStop, unsynced: Option<u64>) -> Option<u64> {
+    let noted = match stop {
+        LastStop::Clean => None,
+        LastStop::Unclean { durable } => durable,
+    };
+    noted.into_iter().chain(unsynced).min()
 }
 
 fn read_unsynced(disk: &dyn Storage, root: &Path) -> io::Result<Option<u64>> {
@@ -443,7 +449,8 @@ fn merge_damaged(
         for (from, to) in new {
             tracing::error!(from, to, "a range of the log is damaged: its messages are lost");
         }
-        let text: String = all.iter().map(|(from, to)| format!("{from} {to}\n")).collect();
+        let lines: Vec<String> = all.iter().map(|(from, to)| format!("{from} {to}\n")).collect();
+        let text = lines.concat();
         storage::write_whole(disk, &path, text.as_bytes()).map_err(StoreError::io(&path))?;
     }
     Ok(all)

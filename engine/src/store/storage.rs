@@ -84,6 +84,7 @@ pub trait Storage: Send + Sync {
 }
 
 /// An open file.
+#[allow(clippy::len_without_is_empty)] // `len` asks the disk: this is no collection
 pub trait File: Send + Sync {
     /// Writes all of the buffers, one after the other.
     fn write_at(&self, buffers: &[IoSlice<'_>], offset: u64) -> io::Result<()>;
@@ -141,11 +142,11 @@ pub(super) fn write_whole(storage: &dyn Storage, path: &Path, bytes: &[u8]) -> i
 
 /// Writes zeros over a range.
 pub(super) fn write_zeros(file: &dyn File, offset: u64, len: u64) -> io::Result<()> {
-    let zeros = [0u8; 65_536];
+    static ZEROS: [u8; 65_536] = [0; 65_536];
     let mut done = 0;
     while done < len {
-        let now = (len - done).min(zeros.len() as u64);
-        write_all(file, &zeros[..now as usize], offset + done)?;
+        let now = (len - done).min(ZEROS.len() as u64);
+        write_all(file, &ZEROS[..now as usize], offset + done)?;
         done += now;
     }
     Ok(())

@@ -7,7 +7,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -216,6 +216,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Locked`] and [`StoreError::Geometry`] are for the user to solve; the others
     /// mean that the directory cannot be read or is damaged beyond what recovery may skip.
+    #[allow(clippy::needless_pass_by_value)] // parts of the store keep it
     pub fn open(
         storage: Arc<dyn Storage>,
         config: StoreConfig,
@@ -233,7 +234,7 @@ impl Store {
         let store = Self {
             clock,
             appends: AppendQueue::default(),
-            writer: Mutex::new(Writer { last_time: opened.last.time, ..Writer::default() }),
+            writer: Mutex::new(Writer::new(opened.last.time)),
             writing_since_ns: AtomicU64::new(0),
             mark: Mutex::new(opened.last),
             flushed_mark: Mutex::new(opened.last),
@@ -474,12 +475,3 @@ pub struct RecoveredTopic {
 
 /// Topics by name.
 pub type RecoveredTopics = BTreeMap<String, RecoveredTopic>;
-
-/// Whether a path exists as a file.
-pub(super) fn exists(storage: &dyn Storage, path: &Path) -> io::Result<bool> {
-    match storage.open(path, super::storage::OpenMode::Existing) {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
-}

@@ -125,6 +125,7 @@ impl Store {
     /// when the thread should end. The engine calls it in a loop, with 100 ms.
     pub fn disk_turn(&self, timeout: Duration) -> bool {
         self.disk_bell.wait(timeout);
+        self.finish_late();
         let now_ns = self.clock.monotonic_ns();
         let mut state = self.upkeep.lock();
         self.write_files();

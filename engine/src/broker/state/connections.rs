@@ -5,13 +5,11 @@ use std::sync::{Arc, RwLock};
 
 use super::{read, write};
 use crate::broker::outcome::{Peer, PeerId};
+use crate::decide::expiry;
 use crate::protocol::body::heartbeat::{
     ConsumeFromWhere, ConsumeType, ConsumerData, MessageModel, SubscriptionData,
 };
 use crate::protocol::header::Language;
-
-/// A member without a heartbeat for this long is dropped, ms.
-pub const EXPIRE_MS: i64 = 120_000;
 
 /// One connected member of a group.
 #[derive(Clone, Debug)]
@@ -140,7 +138,7 @@ impl Connections {
 
     /// Drops members that were silent for too long; the consumer groups that lost one, and their peers.
     pub fn expire(&self, now_ms: i64) -> (Vec<String>, Vec<Arc<dyn Peer>>) {
-        self.drop_members(|member| now_ms - member.last_ms > EXPIRE_MS)
+        self.drop_members(|member| expiry::client(member.last_ms, now_ms))
     }
 
     fn drop_members(&self, gone: impl Fn(&Member) -> bool) -> (Vec<String>, Vec<Arc<dyn Peer>>) {
@@ -170,11 +168,6 @@ impl Connections {
     /// Reads one group without copying it.
     pub fn with_group<T>(&self, name: &str, look: impl FnOnce(&ConsumerGroup) -> T) -> Option<T> {
         read(&self.tables).consumers.get(name).map(look)
-    }
-
-    /// Names of the groups with members.
-    pub fn groups(&self) -> Vec<String> {
-        read(&self.tables).consumers.keys().cloned().collect()
     }
 
     /// Number of connections with a group.

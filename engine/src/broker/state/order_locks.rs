@@ -4,12 +4,16 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use super::lock;
-
-/// Lease of a lock that is not renewed, ms.
-pub const LEASE_MS: i64 = 60_000;
+use crate::decide::expiry::{self, Lock};
 
 /// A queue of a topic on this broker.
 pub type QueueKey = (String, i32);
+
+impl Held {
+    fn as_lock(&self) -> Lock<'_> {
+        Lock { holder: &self.client_id, last_ms: self.since_ms }
+    }
+}
 
 #[derive(Debug)]
 struct Held {
@@ -36,10 +40,8 @@ impl OrderLocks {
         let held = groups.entry(group.to_owned()).or_default();
         let mut got = Vec::with_capacity(queues.len());
         for queue in queues {
-            let taken = held.get(&queue);
-            let free =
-                taken.is_none_or(|h| h.client_id == client_id || now_ms - h.since_ms > LEASE_MS);
-            if free {
+            let taken = held.get(&queue).map(Held::as_lock);
+            if expiry::may_lock(taken, client_id, now_ms) {
                 held.insert(
                     queue.clone(),
                     Held { client_id: client_id.to_owned(), since_ms: now_ms },
@@ -55,7 +57,7 @@ impl OrderLocks {
         let mut groups = lock(&self.groups);
         let Some(held) = groups.get_mut(group) else { return };
         for queue in queues {
-            if held.get(queue).is_some_and(|h| h.client_id == client_id) {
+            if held.get(queue).is_some_and(|h| expiry::may_unlock(h.as_lock(), client_id)) {
                 held.remove(queue);
             }
         }
@@ -67,7 +69,9 @@ impl OrderLocks {
     /// Whether the group holds any lock that has not expired: then its retries cannot wait.
     pub fn any(&self, group: &str, now_ms: i64) -> bool {
         let groups = lock(&self.groups);
-        groups.get(group).is_some_and(|held| held.values().any(|h| now_ms - h.since_ms <= LEASE_MS))
+        groups
+            .get(group)
+            .is_some_and(|held| held.values().any(|h| expiry::locked(h.as_lock(), now_ms)))
     }
 }
 

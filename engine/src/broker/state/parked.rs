@@ -9,12 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::lock;
 use crate::broker::outcome::{Answer, PeerId};
+use crate::decide::flow::{self, Poll};
 use crate::protocol::frame::Frame;
-
-/// Waits over all queues.
-pub const WAITS_MAX: usize = 100_000;
-/// Waits on one queue.
-pub const WAITS_PER_QUEUE_MAX: usize = 10_000;
 
 /// A pull that waits.
 #[derive(Debug)]
@@ -47,11 +43,8 @@ impl Parked {
     /// Parks a wait; `false` when there is no room for it.
     pub fn park(&self, topic: &str, queue: i32, wait: Wait) -> bool {
         let mut table = lock(&self.table);
-        if self.count.load(Ordering::Relaxed) >= WAITS_MAX {
-            return false;
-        }
         let waits = table.queues.entry(topic.to_owned()).or_default().entry(queue).or_default();
-        if waits.len() >= WAITS_PER_QUEUE_MAX {
+        if flow::park(Poll::Pull, waits.len(), self.count.load(Ordering::Relaxed)).is_err() {
             return false;
         }
         waits.push(wait);

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use crate::broker::Broker;
 use crate::broker::handle::{heartbeat, pull};
 use crate::broker::state::stats::SAMPLE_MS;
+use crate::decide::expiry::CLIENT_SCAN_MS;
 
-/// Pause between looks at silent members, ms.
-const EXPIRE_EVERY_MS: i64 = 10_000;
 /// Pause between samples of the traffic, ms.
 const TRAFFIC_EVERY_MS: i64 = 1_000;
 
@@ -31,7 +30,7 @@ impl Housekeeping {
         if due(&mut self.sample, now_ms, SAMPLE_MS) {
             broker.stats.sample(now_ms);
         }
-        if due(&mut self.expire, now_ms, EXPIRE_EVERY_MS) {
+        if due(&mut self.expire, now_ms, CLIENT_SCAN_MS) {
             heartbeat::expire(broker, now_ms);
         }
     }
