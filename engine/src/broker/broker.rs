@@ -18,6 +18,7 @@ use super::state::reset_pending::ResetPending;
 use super::state::stats::Stats;
 use super::state::topics::{Topic, Topics};
 use super::state::traffic::Traffic;
+use super::state::transactions::Transactions;
 use super::state::trim::Trim;
 use crate::clock::Clock;
 use crate::config::BrokerConfig;
@@ -78,6 +79,7 @@ pub struct Broker {
     pub(crate) stats: Stats,
     pub(crate) traffic: Traffic,
     pub(crate) trim: Trim,
+    pub(crate) transactions: Transactions,
     addr_text: String,
     reply_topic: String,
     memory_window: u64,
@@ -117,6 +119,7 @@ impl Broker {
             stats: Stats::default(),
             traffic: Traffic::default(),
             trim: Trim::default(),
+            transactions: Transactions::default(),
             addr_text: parts.addr.to_string(),
             reply_topic,
             memory_window: parts.memory_window,
