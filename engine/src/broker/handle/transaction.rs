@@ -62,7 +62,7 @@ fn accept(
         log_offset: header.log_offset,
         from_check: header.from_check == Some(true),
     };
-    let timeout_ms = broker.config.transaction_time_out as i64;
+    let timeout_ms = broker.live().transaction_time_out as i64;
     transaction::accept_end(&end, prepared.as_ref(), timeout_ms, cx.now_ms)
 }
 
