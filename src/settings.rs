@@ -33,8 +33,6 @@ pub enum TimeMode {
     /// "3m ago".
     #[default]
     Relative,
-    /// In the zone of the machine.
-    Local,
     /// In UTC.
     Utc,
 }
@@ -57,8 +55,6 @@ pub struct Values {
     pub interval: Interval,
     /// How the console writes times.
     pub time: TimeMode,
-    /// Whether the console keeps to ASCII.
-    pub ascii: bool,
     /// Whether the console refuses what changes something.
     pub read_only: bool,
     /// Section `[broker]`.
@@ -77,7 +73,6 @@ impl Default for Values {
             theme: "auto".to_owned(),
             interval: Interval(2_000),
             time: TimeMode::default(),
-            ascii: false,
             read_only: false,
             broker: BrokerConfig::default(),
             namesrv: NamesrvConfig::default(),

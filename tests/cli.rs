@@ -198,3 +198,17 @@ fn config_show_names_every_value_with_its_origin() {
     let port = ended.out.lines().find(|line| line.ends_with("# --broker-port")).unwrap();
     assert!(port.starts_with("listenPort = 0 "), "{port}");
 }
+
+#[test]
+fn every_key_is_documented() {
+    let home = TempDir::new().unwrap();
+    let shown = run(home.path(), &["config", "show"]).out;
+    let documented = include_str!("../docs/configuration.md");
+    let mut keys = 0;
+    for line in shown.lines().filter(|line| !line.is_empty() && !line.starts_with('[')) {
+        let key = line.trim_start_matches("# ").split(' ').next().unwrap();
+        assert!(documented.contains(&format!("`{key}`")), "{key} is not in docs/configuration.md");
+        keys += 1;
+    }
+    assert!(keys > 30, "only {keys} keys:\n{shown}");
+}
