@@ -170,11 +170,6 @@ impl Connections {
         read(&self.tables).consumers.get(name).map(look)
     }
 
-    /// Names of the groups with members.
-    pub fn groups(&self) -> Vec<String> {
-        read(&self.tables).consumers.keys().cloned().collect()
-    }
-
     /// Number of connections with a group.
     pub fn client_count(&self) -> usize {
         let tables = read(&self.tables);

@@ -78,6 +78,7 @@ impl Stats {
     }
 
     /// Sum of a counter since the start; `None` before its first count.
+    #[cfg(test)]
     pub fn sum(&self, name: &str, key: &str) -> Option<i64> {
         read(&self.items).get(name).and_then(|keys| keys.get(key)).map(|item| item.counter.sum())
     }

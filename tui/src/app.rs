@@ -1,0 +1,581 @@
+//! ★ The whole behaviour: plain data and `update(&mut App, Event) -> Vec<Effect>`.
+//!
+//! No I/O and no clock in here: time comes with events, wishes leave as effects. Drawing is in
+//! `screen`, dialogs decide in `dialog`. Spec: console-ux.md §4, §5, §17.
+
+use std::collections::HashMap;
+
+use crate::data::Picture;
+use crate::dialog::{Ctx, Dialog, Step};
+use crate::effect::{Effect, Exit, Watch};
+use crate::event::{Code, Event, Key, Ticket};
+use crate::keymap::{self, Action, Found, Kind, Layer};
+use crate::model::clock::{TimeMode, Zone};
+use crate::place::{At, Place};
+use crate::screen;
+use crate::widget::input::Field;
+
+/// Refresh intervals that `+` and `-` step through.
+const INTERVALS_MS: [i64; 6] = [1_000, 2_000, 5_000, 10_000, 30_000, 60_000];
+/// How long a message stays in the status row.
+const TOAST_MS: i64 = 8_000;
+
+/// What the console runs beside.
+#[derive(Clone, Debug)]
+pub struct Embedded {
+    pub listen: String,
+    pub data_dir: String,
+    pub demo: bool,
+}
+
+/// What does not change while the console runs.
+#[derive(Clone, Debug)]
+pub struct Session {
+    pub context: String,
+    pub namesrv: String,
+    pub danger_prod: bool,
+    pub embedded: Option<Embedded>,
+    pub zone: Zone,
+    /// The one-shot commands exist in this binary, so dialogs may show the equivalent one.
+    pub commands: bool,
+}
+
+/// A line of text that is being typed.
+#[derive(Clone, Debug)]
+pub struct Input {
+    pub kind: InputKind,
+    pub field: Field,
+    pub error: Option<String>,
+}
+
+/// What the line is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputKind {
+    Filter,
+    ToTime,
+    ToOffset,
+}
+
+/// Keys that wait for the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pending {
+    None,
+    Prefix(char),
+    Sort,
+}
+
+/// All state of the console.
+#[derive(Debug)]
+pub struct App {
+    pub session: Session,
+    pub size: (u16, u16),
+    pub now_ms: i64,
+    pub time_mode: TimeMode,
+    pub interval_ms: i64,
+    pub live: Picture,
+    pub frozen: Option<(i64, Box<Picture>)>,
+    pub stack: Vec<Place>,
+    /// Screens that were left, with their cursors.
+    pub left: HashMap<Kind, Place>,
+    pub dialog: Option<Dialog>,
+    pub input: Option<Input>,
+    pub pending: Pending,
+    pub help: Option<usize>,
+    pub zoom: bool,
+    pub details: bool,
+    pub toast: Option<(String, i64)>,
+    pub last_change: Option<String>,
+    /// Why nothing may be changed, if so.
+    pub read_only: Option<String>,
+    tickets: Ticket,
+    watched: Option<Watch>,
+}
+
+impl App {
+    /// A console that has seen nothing yet.
+    pub fn new(session: Session, size: (u16, u16), now_ms: i64) -> Self {
+        Self {
+            session,
+            size,
+            now_ms,
+            time_mode: TimeMode::Relative,
+            interval_ms: 2_000,
+            live: Picture::default(),
+            frozen: None,
+            stack: vec![Place::new(At::Overview)],
+            left: HashMap::new(),
+            dialog: None,
+            input: None,
+            pending: Pending::None,
+            help: None,
+            zoom: false,
+            details: false,
+            toast: None,
+            last_change: None,
+            read_only: None,
+            tickets: 0,
+            watched: None,
+        }
+    }
+
+    /// What is drawn: the live picture, or the frozen one.
+    pub fn picture(&self) -> &Picture {
+        self.frozen.as_ref().map_or(&self.live, |(_, picture)| picture)
+    }
+
+    /// The place on top.
+    pub fn place(&self) -> &Place {
+        self.stack.last().expect("the stack is never empty: the last place is never popped")
+    }
+
+    /// The place on top, to change it.
+    pub fn place_mut(&mut self) -> &mut Place {
+        self.stack.last_mut().expect("the stack is never empty: the last place is never popped")
+    }
+
+    /// Its row in the keymap.
+    pub fn kind(&self) -> Kind {
+        self.place().at.kind()
+    }
+
+    /// The zone that times are shown in.
+    pub fn zone(&self) -> Zone {
+        if self.time_mode == TimeMode::Utc { Zone::Fixed(0) } else { self.session.zone }
+    }
+
+    /// Layers that a key goes through here.
+    pub fn layers(&self) -> Vec<Layer> {
+        let sorts = !screen::sort_letters(self).is_empty();
+        keymap::layers(self.kind(), self.place().pane, sorts)
+    }
+
+    /// Number for a new request.
+    pub const fn ticket(&mut self) -> Ticket {
+        self.tickets += 1;
+        self.tickets
+    }
+
+    /// Says something in the status row.
+    pub fn tell(&mut self, text: impl Into<String>) {
+        self.toast = Some((text.into(), self.now_ms));
+    }
+
+    /// Opens a place above the present one.
+    pub fn push(&mut self, at: At) {
+        self.stack.push(Place::new(at));
+    }
+
+    /// Goes to a screen; it is as it was left.
+    pub fn go(&mut self, kind: Kind) {
+        let root = self.stack.drain(..).next();
+        if let Some(root) = root {
+            self.left.insert(root.at.kind(), root);
+        }
+        let place = self.left.remove(&kind).unwrap_or_else(|| {
+            Place::new(match kind {
+                Kind::Topics => At::Topics,
+                Kind::Groups => At::Groups,
+                Kind::Ladder => At::Ladder,
+                Kind::Dead => At::Dead,
+                Kind::Brokers => At::Brokers,
+                _ => At::Overview,
+            })
+        });
+        self.stack.push(place);
+    }
+
+    /// Goes to a screen with the cursor on a thing.
+    pub fn go_to(&mut self, kind: Kind, key: &str) {
+        self.go(kind);
+        let place = self.place_mut();
+        place.pane = 0;
+        place.lists[0].filter.clear();
+        place.lists[0].cursor = Some(key.to_owned());
+    }
+
+    /// What dialogs may know.
+    pub fn ctx(&self) -> Ctx {
+        Ctx {
+            now_ms: self.now_ms,
+            zone: self.session.zone,
+            prod: self.session.danger_prod,
+            context: self.session.context.clone(),
+            commands: self.session.commands,
+            groups: screen::group_names(self),
+        }
+    }
+
+    /// Whether writing actions are offered.
+    pub const fn can_write(&self) -> bool {
+        self.read_only.is_none()
+    }
+}
+
+/// Takes one event; says what is to be done.
+pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
+    let mut effects = match event {
+        Event::Key(key, now) => {
+            app.now_ms = app.now_ms.max(now);
+            on_key(app, key)
+        }
+        Event::Paste(text, now) => {
+            app.now_ms = app.now_ms.max(now);
+            paste(app, &text);
+            Vec::new()
+        }
+        Event::Resize(width, height) => {
+            app.size = (width, height);
+            Vec::new()
+        }
+        Event::Tick(now) => {
+            app.now_ms = app.now_ms.max(now);
+            if app.toast.as_ref().is_some_and(|(_, at)| app.now_ms - at > TOAST_MS) {
+                app.toast = None;
+            }
+            Vec::new()
+        }
+        Event::Focus(_) => Vec::new(),
+        Event::Stop => vec![Effect::Exit(Exit::Stopped)],
+        other => on_answer(app, other),
+    };
+    let watch = screen::watch(app);
+    if app.watched.as_ref() != Some(&watch) {
+        app.watched = Some(watch.clone());
+        effects.push(Effect::Watch(watch));
+    }
+    effects
+}
+
+fn on_answer(app: &mut App, event: Event) -> Vec<Effect> {
+    match event {
+        Event::Snapshot(snapshot) => app.live.take(*snapshot),
+        Event::Messages(ticket, result) => screen::messages::took(app, ticket, result),
+        Event::Where(ticket, result) => screen::inspector::took(app, ticket, result),
+        Event::LastChange(text) => app.last_change = Some(text),
+        Event::Tell(text) => app.tell(text),
+        Event::CannotAudit(why) => {
+            app.read_only = Some(format!("read-only: {why}"));
+            app.tell(format!("nothing can be changed any more: {why}"));
+        }
+        other => {
+            let ctx = app.ctx();
+            if let Some(dialog) = &mut app.dialog {
+                let step = dialog.answer(other, &ctx);
+                return apply(app, step);
+            }
+        }
+    }
+    Vec::new()
+}
+
+fn paste(app: &mut App, text: &str) {
+    let ctx = app.ctx();
+    if let Some(dialog) = &mut app.dialog {
+        dialog.paste(text, &ctx);
+    } else if let Some(input) = &mut app.input {
+        input.field.paste(text);
+        input.error = None;
+        typed(app);
+    }
+}
+
+fn on_key(app: &mut App, key: Key) -> Vec<Effect> {
+    if key == Key::ctrl('c') {
+        return ctrl_c(app);
+    }
+    if app.dialog.is_some() {
+        let ctx = app.ctx();
+        let step = app.dialog.as_mut().map(|d| d.key(key, &ctx)).unwrap_or_default();
+        return apply(app, step);
+    }
+    if app.input.is_some() {
+        return input_key(app, key);
+    }
+    if let Some(scroll) = app.help {
+        app.help = help_key(scroll, key);
+        return Vec::new();
+    }
+    match app.pending {
+        Pending::Sort => {
+            app.pending = Pending::None;
+            if let Code::Char(letter) = key.code {
+                sort_by(app, letter);
+            }
+            Vec::new()
+        }
+        Pending::Prefix(prefix) => {
+            app.pending = Pending::None;
+            match keymap::find(&app.layers(), Some(prefix), key) {
+                Found::Action(action, writes) => act(app, action, writes),
+                _ => Vec::new(),
+            }
+        }
+        Pending::None => match keymap::find(&app.layers(), None, key) {
+            Found::Action(action, writes) => act(app, action, writes),
+            Found::Prefix(prefix) => {
+                app.pending = Pending::Prefix(prefix);
+                Vec::new()
+            }
+            Found::Nothing => Vec::new(),
+        },
+    }
+}
+
+fn ctrl_c(app: &mut App) -> Vec<Effect> {
+    if app.input.take().is_some() || app.help.take().is_some() {
+        return Vec::new();
+    }
+    match app.dialog.take() {
+        None => {
+            app.dialog = Some(Dialog::quit(&app.ctx(), app.session.embedded.is_some()));
+            Vec::new()
+        }
+        Some(mut dialog) => {
+            let step = dialog.interrupt(&app.ctx());
+            app.dialog = Some(dialog);
+            apply(app, step)
+        }
+    }
+}
+
+/// Carries out what a dialog decided.
+pub fn apply(app: &mut App, step: Step) -> Vec<Effect> {
+    if let Some(text) = step.tell {
+        app.tell(text);
+    }
+    if step.close {
+        app.dialog = None;
+    }
+    let mut effects = step.effects;
+    if app.read_only.is_some() {
+        effects.retain(|e| !e.writes());
+    }
+    effects
+}
+
+const fn help_key(scroll: usize, key: Key) -> Option<usize> {
+    match key.code {
+        Code::Char('j') | Code::Down => Some(scroll.saturating_add(1)),
+        Code::Char('k') | Code::Up => Some(scroll.saturating_sub(1)),
+        Code::PageDown => Some(scroll.saturating_add(10)),
+        Code::PageUp => Some(scroll.saturating_sub(10)),
+        Code::Esc | Code::Enter | Code::Char('q' | '?') | Code::F(1) => None,
+        _ => Some(scroll),
+    }
+}
+
+/// Carries out an action of the keymap.
+fn act(app: &mut App, action: Action, writes: bool) -> Vec<Effect> {
+    if writes && let Some(why) = app.read_only.clone() {
+        app.tell(why);
+        return Vec::new();
+    }
+    match action {
+        Action::GoOverview => app.go(Kind::Overview),
+        Action::GoTopics => app.go(Kind::Topics),
+        Action::GoGroups => app.go(Kind::Groups),
+        Action::GoLadder => app.go(Kind::Ladder),
+        Action::GoDead => app.go(Kind::Dead),
+        Action::GoBrokers => app.go(Kind::Brokers),
+        Action::Help => app.help = Some(0),
+        Action::Back => back(app),
+        Action::Close => return close(app),
+        Action::Freeze => freeze(app),
+        Action::Zoom => app.zoom = !app.zoom,
+        Action::Details => app.details = !app.details,
+        Action::TimeCycle => time_cycle(app),
+        Action::Filter => open_filter(app),
+        Action::Sort => app.pending = Pending::Sort,
+        Action::Reverse => reverse(app),
+        Action::Faster => return interval(app, -1),
+        Action::Slower => return interval(app, 1),
+        Action::Refresh => return vec![Effect::Refresh],
+        Action::Redraw => return vec![Effect::Redraw],
+        Action::Suspend => return suspend(app),
+        Action::Quit => return ctrl_c(app),
+        Action::Down
+        | Action::Up
+        | Action::First
+        | Action::Last
+        | Action::HalfDown
+        | Action::HalfUp
+        | Action::PageDown
+        | Action::PageUp => moved(app, action),
+        Action::Mark | Action::MarkAll | Action::UnmarkAll | Action::Invert => mark(app, action),
+        other => return screen::act(app, other),
+    }
+    Vec::new()
+}
+
+fn back(app: &mut App) {
+    if !app.place().list().filter.is_empty() {
+        app.place_mut().list_mut().filter.clear();
+    } else if app.place().pane > 0 {
+        app.place_mut().pane = 0;
+    } else if app.stack.len() > 1 {
+        app.stack.pop();
+    }
+}
+
+fn close(app: &mut App) -> Vec<Effect> {
+    if app.place().pane > 0 {
+        app.place_mut().pane = 0;
+    } else if app.stack.len() > 1 {
+        app.stack.pop();
+    } else {
+        app.dialog = Some(Dialog::quit(&app.ctx(), app.session.embedded.is_some()));
+    }
+    Vec::new()
+}
+
+fn freeze(app: &mut App) {
+    app.frozen = match app.frozen.take() {
+        Some(_) => None,
+        None => Some((app.now_ms, Box::new(app.live.clone()))),
+    };
+}
+
+fn time_cycle(app: &mut App) {
+    app.time_mode = match app.time_mode {
+        TimeMode::Relative => TimeMode::Local,
+        TimeMode::Local => TimeMode::Utc,
+        TimeMode::Utc => TimeMode::Relative,
+    };
+}
+
+fn interval(app: &mut App, step: isize) -> Vec<Effect> {
+    let at = INTERVALS_MS.iter().position(|ms| *ms >= app.interval_ms).unwrap_or(1);
+    let at = at.saturating_add_signed(step).min(INTERVALS_MS.len() - 1);
+    app.interval_ms = INTERVALS_MS[at];
+    vec![Effect::Interval(app.interval_ms)]
+}
+
+fn suspend(app: &mut App) -> Vec<Effect> {
+    if app.session.embedded.is_some() {
+        app.tell("the broker runs in here: use mqdeck serve and attach to suspend");
+        return Vec::new();
+    }
+    vec![Effect::Suspend]
+}
+
+fn moved(app: &mut App, action: Action) {
+    if let At::Message(_) = app.place().at {
+        screen::inspector::scroll(app, action);
+        return;
+    }
+    let keys = screen::keys(app);
+    let list = app.place_mut().list_mut();
+    let at = list.at(&keys).unwrap_or(0);
+    let page = list.page.get().max(1);
+    let to = match action {
+        Action::Down => at.saturating_add(1),
+        Action::Up => at.saturating_sub(1),
+        Action::Last => usize::MAX,
+        Action::HalfDown => at.saturating_add(page.div_ceil(2)),
+        Action::HalfUp => at.saturating_sub(page.div_ceil(2)),
+        Action::PageDown => at.saturating_add(page),
+        Action::PageUp => at.saturating_sub(page),
+        _ => 0,
+    };
+    list.go(&keys, to);
+}
+
+fn mark(app: &mut App, action: Action) {
+    let keys = screen::keys(app);
+    let list = app.place_mut().list_mut();
+    match action {
+        Action::MarkAll => list.marks.extend(keys),
+        Action::UnmarkAll => list.marks.clear(),
+        Action::Invert => {
+            for key in keys {
+                if !list.marks.remove(&key) {
+                    list.marks.insert(key);
+                }
+            }
+        }
+        _ => {
+            if let Some(at) = list.at(&keys) {
+                if !list.marks.remove(&keys[at]) {
+                    list.marks.insert(keys[at].clone());
+                }
+                list.go(&keys, at + 1);
+            }
+        }
+    }
+}
+
+fn sort_by(app: &mut App, letter: char) {
+    if !screen::sort_letters(app).iter().any(|(l, _)| *l == letter) {
+        app.tell(format!("no column sorts by {letter}"));
+        return;
+    }
+    let list = app.place_mut().list_mut();
+    let descending = match list.sort {
+        Some((same, descending)) if same == letter => !descending,
+        _ => letter != 'g',
+    };
+    list.sort = Some((letter, descending));
+}
+
+fn reverse(app: &mut App) {
+    let first = screen::sort_letters(app).first().map(|(l, _)| *l);
+    let list = app.place_mut().list_mut();
+    list.sort = match list.sort {
+        Some((letter, descending)) => Some((letter, !descending)),
+        None => first.map(|letter| (letter, true)),
+    };
+}
+
+fn open_filter(app: &mut App) {
+    let text = app.place().list().filter.clone();
+    app.input = Some(Input { kind: InputKind::Filter, field: Field::with(&text), error: None });
+}
+
+/// Opens the input line for something else than a filter.
+pub fn ask(app: &mut App, kind: InputKind) {
+    app.input = Some(Input { kind, field: Field::default(), error: None });
+}
+
+fn input_key(app: &mut App, key: Key) -> Vec<Effect> {
+    let Some(input) = &mut app.input else { return Vec::new() };
+    match key.code {
+        Code::Esc => {
+            if input.kind == InputKind::Filter {
+                app.place_mut().list_mut().filter.clear();
+            }
+            app.input = None;
+        }
+        Code::Enter => return enter(app),
+        _ => {
+            if input.field.key(key) {
+                input.error = None;
+                typed(app);
+            }
+        }
+    }
+    Vec::new()
+}
+
+/// A filter applies while it is typed.
+fn typed(app: &mut App) {
+    if let Some(input) = &app.input
+        && input.kind == InputKind::Filter
+    {
+        let text = input.field.text().to_owned();
+        app.place_mut().list_mut().filter = text;
+    }
+}
+
+fn enter(app: &mut App) -> Vec<Effect> {
+    let Some(input) = app.input.take() else { return Vec::new() };
+    if input.kind == InputKind::Filter {
+        return Vec::new();
+    }
+    match screen::messages::jump(app, input.kind, input.field.text()) {
+        Ok(effects) => effects,
+        Err(error) => {
+            app.input = Some(Input { error: Some(error), ..input });
+            Vec::new()
+        }
+    }
+}

@@ -1,0 +1,400 @@
+//! The one table of keys: dispatch, footer and help read it (console-ux.md §4).
+//!
+//! A binding belongs to a layer; layers are asked from the top: place, list, marks, global. Inputs and
+//! dialogs take all keys for themselves; their rows here feed footer and help.
+
+use crate::event::{Code, Key};
+
+/// Everything a key can mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    GoOverview,
+    GoTopics,
+    GoGroups,
+    GoLadder,
+    GoDead,
+    GoBrokers,
+    Help,
+    Back,
+    Close,
+    Quit,
+    Suspend,
+    Redraw,
+    Refresh,
+    Freeze,
+    Faster,
+    Slower,
+    PaneNext,
+    PanePrev,
+    TabNext,
+    TabPrev,
+    Zoom,
+    TimeCycle,
+    Down,
+    Up,
+    First,
+    Last,
+    HalfDown,
+    HalfUp,
+    PageDown,
+    PageUp,
+    Filter,
+    Sort,
+    Reverse,
+    Details,
+    Mark,
+    MarkAll,
+    UnmarkAll,
+    Invert,
+    Open,
+    Replay,
+    Resend,
+    ShowAll,
+    OpenDead,
+    OpenRetry,
+    OpenGroup,
+    Older,
+    Newer,
+    ToTime,
+    ToOffset,
+    NextView,
+    Scan,
+    CopyId,
+    CopyBody,
+}
+
+/// Where a binding holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Layer {
+    Place(Kind),
+    /// Cursor and scrolling.
+    Move,
+    /// Filter and details of a list.
+    List,
+    /// Order of a list whose columns have letters.
+    Order,
+    Marks,
+    Global,
+    Dialog,
+}
+
+/// Kinds of places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    Overview,
+    Topics,
+    Queues,
+    Messages,
+    Message,
+    Groups,
+    Group,
+    Ladder,
+    Dead,
+    Brokers,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Overview,
+        Self::Topics,
+        Self::Queues,
+        Self::Messages,
+        Self::Message,
+        Self::Groups,
+        Self::Group,
+        Self::Ladder,
+        Self::Dead,
+        Self::Brokers,
+    ];
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Binding {
+    pub action: Action,
+    /// Name in configuration and commands.
+    pub id: &'static str,
+    pub keys: &'static [&'static str],
+    pub layer: Layer,
+    pub label: &'static str,
+    pub needs_write: bool,
+    /// Rank in the footer, 0 = help only.
+    pub footer: u8,
+}
+
+const fn b(
+    action: Action,
+    id: &'static str,
+    keys: &'static [&'static str],
+    layer: Layer,
+    label: &'static str,
+    footer: u8,
+) -> Binding {
+    Binding { action, id, keys, layer, label, needs_write: false, footer }
+}
+
+const fn w(binding: Binding) -> Binding {
+    Binding { needs_write: true, ..binding }
+}
+
+const fn at(kind: Kind) -> Layer {
+    Layer::Place(kind)
+}
+
+use Action as A;
+use Kind as K;
+use Layer::{Global, List, Marks, Move, Order};
+
+/// The table.
+pub const TABLE: &[Binding] = &[
+    b(A::Open, "open", &["enter"], at(K::Overview), "open", 10),
+    w(b(A::Replay, "replay", &["r"], at(K::Overview), "replay", 11)),
+    b(A::OpenDead, "open.dead", &["o d"], at(K::Overview), "dead", 12),
+    b(A::OpenRetry, "open.retry", &["o r"], at(K::Overview), "retry", 13),
+    b(A::Open, "open", &["enter"], at(K::Topics), "queues", 10),
+    b(A::ShowAll, "show.all", &["."], at(K::Topics), "system", 12),
+    b(A::Open, "open", &["enter"], at(K::Queues), "messages", 10),
+    b(A::Open, "open", &["enter"], at(K::Messages), "inspect", 10),
+    b(A::Older, "page.older", &["["], at(K::Messages), "older", 11),
+    b(A::Newer, "page.newer", &["]"], at(K::Messages), "newer", 12),
+    b(A::ToTime, "to.time", &["@"], at(K::Messages), "time", 13),
+    b(A::ToOffset, "to.offset", &["#"], at(K::Messages), "offset", 14),
+    b(A::NextView, "view.next", &["v"], at(K::Message), "json text hex", 11),
+    b(A::Older, "message.prev", &["["], at(K::Message), "previous", 12),
+    b(A::Newer, "message.next", &["]"], at(K::Message), "next", 13),
+    b(A::TabNext, "tab.next", &["}"], at(K::Message), "next tab", 10),
+    b(A::TabPrev, "tab.prev", &["{"], at(K::Message), "previous tab", 0),
+    b(A::CopyBody, "copy.body", &["y b"], at(K::Message), "copy body", 14),
+    b(A::Open, "open", &["enter"], at(K::Groups), "open", 10),
+    w(b(A::Replay, "replay", &["r"], at(K::Groups), "replay", 11)),
+    b(A::OpenDead, "open.dead", &["o d"], at(K::Groups), "dead", 12),
+    b(A::OpenRetry, "open.retry", &["o r"], at(K::Groups), "retry", 13),
+    b(A::Open, "open", &["enter"], at(K::Group), "open", 9),
+    b(A::TabNext, "tab.next", &["}"], at(K::Group), "next tab", 10),
+    b(A::TabPrev, "tab.prev", &["{"], at(K::Group), "previous tab", 0),
+    w(b(A::Replay, "replay", &["r"], at(K::Group), "replay", 11)),
+    b(A::OpenDead, "open.dead", &["o d"], at(K::Group), "dead", 12),
+    b(A::OpenRetry, "open.retry", &["o r"], at(K::Group), "retry", 13),
+    b(A::Open, "open", &["enter"], at(K::Ladder), "levels", 10),
+    b(A::PaneNext, "pane.next", &["tab"], at(K::Ladder), "pane", 11),
+    b(A::PanePrev, "pane.prev", &["backtab"], at(K::Ladder), "previous pane", 0),
+    b(A::OpenDead, "open.dead", &["o d"], at(K::Ladder), "dead", 12),
+    b(A::OpenGroup, "open.group", &["o g"], at(K::Ladder), "group", 13),
+    b(A::Scan, "scan", &["ctrl+f"], at(K::Ladder), "split by group", 14),
+    b(A::Open, "open", &["enter"], at(K::Dead), "letters", 10),
+    b(A::PaneNext, "pane.next", &["tab"], at(K::Dead), "pane", 10),
+    b(A::PanePrev, "pane.prev", &["backtab"], at(K::Dead), "previous pane", 0),
+    w(b(A::Resend, "resend", &["r"], at(K::Dead), "resend", 11)),
+    b(A::OpenGroup, "open.group", &["o g"], at(K::Dead), "group", 13),
+    b(A::OpenRetry, "open.retry", &["o r"], at(K::Dead), "retry", 14),
+    b(A::ShowAll, "show.all", &["."], at(K::Dead), "resent too", 15),
+    b(A::Down, "down", &["j", "down"], Move, "down", 0),
+    b(A::Up, "up", &["k", "up"], Move, "up", 0),
+    b(A::First, "first", &["g", "home"], Move, "first", 0),
+    b(A::Last, "last", &["G", "end"], Move, "last", 0),
+    b(A::HalfDown, "half.down", &["ctrl+d"], Move, "half page down", 0),
+    b(A::HalfUp, "half.up", &["ctrl+u"], Move, "half page up", 0),
+    b(A::PageDown, "page.down", &["pgdn"], Move, "page down", 0),
+    b(A::PageUp, "page.up", &["pgup"], Move, "page up", 0),
+    b(A::Filter, "filter", &["/"], List, "filter", 30),
+    b(A::Sort, "sort", &["s"], Order, "sort", 31),
+    b(A::Reverse, "sort.reverse", &["S"], Order, "reverse the order", 0),
+    b(A::Details, "details", &["i"], List, "details", 33),
+    b(A::CopyId, "copy.id", &["y i"], List, "copy name or id", 36),
+    b(A::Mark, "mark", &["space"], Marks, "mark", 20),
+    b(A::MarkAll, "mark.all", &["*"], Marks, "all", 21),
+    b(A::UnmarkAll, "mark.none", &["u"], Marks, "none", 22),
+    b(A::Invert, "mark.invert", &["I"], Marks, "invert marks", 0),
+    b(A::GoOverview, "go.overview", &["1"], Global, "Overview", 0),
+    b(A::GoTopics, "go.topics", &["2"], Global, "Topics", 0),
+    b(A::GoGroups, "go.groups", &["3"], Global, "Groups", 0),
+    b(A::GoLadder, "go.retry", &["4"], Global, "Retry", 0),
+    b(A::GoDead, "go.dead", &["5"], Global, "Dead letters", 0),
+    b(A::GoBrokers, "go.brokers", &["7"], Global, "Brokers", 0),
+    b(A::Freeze, "freeze", &["p"], Global, "freeze", 40),
+    b(A::Faster, "faster", &["+"], Global, "shorter interval", 0),
+    b(A::Slower, "slower", &["-"], Global, "longer interval", 0),
+    b(A::Refresh, "refresh", &["ctrl+r", "f5"], Global, "fetch now", 0),
+    b(A::Redraw, "redraw", &["ctrl+l"], Global, "repaint", 0),
+    b(A::Zoom, "zoom", &["z"], Global, "zoom", 41),
+    b(A::TimeCycle, "time.cycle", &["Z"], Global, "relative, local, UTC", 0),
+    b(A::Back, "back", &["esc"], Global, "back", 0),
+    b(A::Close, "close", &["q"], Global, "close, at the root quit", 0),
+    b(A::Quit, "quit", &["ctrl+c"], Global, "quit", 0),
+    b(A::Suspend, "suspend", &["ctrl+z"], Global, "suspend", 0),
+    b(A::Help, "help", &["?", "f1"], Global, "help", 99),
+    b(A::PaneNext, "dialog.next", &["tab"], Layer::Dialog, "next field", 10),
+    b(A::Mark, "dialog.toggle", &["space"], Layer::Dialog, "choose", 11),
+    b(A::Open, "dialog.go", &["enter"], Layer::Dialog, "go on", 12),
+    b(A::Back, "dialog.cancel", &["esc"], Layer::Dialog, "cancel", 20),
+];
+
+/// Reads the name of a key: `ctrl+l`, `f5`, `enter`, `j`.
+pub fn parse_key(name: &str) -> Option<Key> {
+    if let Some(letter) = name.strip_prefix("ctrl+") {
+        return letter.chars().next().map(Key::ctrl);
+    }
+    let code = match name {
+        "enter" => Code::Enter,
+        "esc" => Code::Esc,
+        "tab" => Code::Tab,
+        "backtab" => Code::BackTab,
+        "space" => Code::Char(' '),
+        "up" => Code::Up,
+        "down" => Code::Down,
+        "left" => Code::Left,
+        "right" => Code::Right,
+        "home" => Code::Home,
+        "end" => Code::End,
+        "pgup" => Code::PageUp,
+        "pgdn" => Code::PageDown,
+        _ if name.chars().count() == 1 => Code::Char(name.chars().next()?),
+        _ => Code::F(name.strip_prefix('f')?.parse().ok()?),
+    };
+    Some(Key::plain(code))
+}
+
+/// The name of a key on screen: `Enter`, `^F`, `o d`.
+pub fn shown(name: &str) -> String {
+    if let Some(letter) = name.strip_prefix("ctrl+") {
+        return format!("^{}", letter.to_uppercase());
+    }
+    match name {
+        "enter" => "Enter".to_owned(),
+        "esc" => "Esc".to_owned(),
+        "tab" => "Tab".to_owned(),
+        "backtab" => "Shift+Tab".to_owned(),
+        "space" => "Space".to_owned(),
+        "pgup" => "PgUp".to_owned(),
+        "pgdn" => "PgDn".to_owned(),
+        "up" => "↑".to_owned(),
+        "down" => "↓".to_owned(),
+        "home" => "Home".to_owned(),
+        "end" => "End".to_owned(),
+        f if f.len() > 1 && f.starts_with('f') && f[1..].parse::<u8>().is_ok() => f.to_uppercase(),
+        other => other.to_owned(),
+    }
+}
+
+/// The layers of a place, from the top. Letters can be marked while their pane has the focus.
+pub fn layers(kind: Kind, pane: usize, sorts: bool) -> Vec<Layer> {
+    let mut layers = vec![Layer::Place(kind), Move];
+    if kind != Kind::Message {
+        layers.push(List);
+    }
+    if sorts {
+        layers.push(Order);
+    }
+    if kind == Kind::Dead && pane == 1 {
+        layers.push(Marks);
+    }
+    layers.push(Global);
+    layers
+}
+
+/// What a key means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    Action(Action, bool),
+    /// The first key of some sequence.
+    Prefix(char),
+    Nothing,
+}
+
+/// Looks a key up in the layers; `prefix` is the key before it, if it began a sequence.
+pub fn find(layers: &[Layer], prefix: Option<char>, key: Key) -> Found {
+    for layer in layers {
+        for binding in TABLE.iter().filter(|b| b.layer == *layer) {
+            for name in binding.keys {
+                match (name.split_once(' '), prefix) {
+                    (Some((first, second)), Some(p))
+                        if first.starts_with(p) && parse_key(second) == Some(key) =>
+                    {
+                        return Found::Action(binding.action, binding.needs_write);
+                    }
+                    (Some((first, _)), None) if parse_key(first) == Some(key) => {
+                        return Found::Prefix(first.chars().next().unwrap_or(' '));
+                    }
+                    (None, None) if parse_key(name) == Some(key) => {
+                        return Found::Action(binding.action, binding.needs_write);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    Found::Nothing
+}
+
+/// Bindings of these layers that the footer shows, best first; writing ones only when allowed.
+pub fn footer(layers: &[Layer], can_write: bool) -> Vec<&'static Binding> {
+    let mut found: Vec<_> = TABLE
+        .iter()
+        .filter(|b| layers.contains(&b.layer) && b.footer > 0 && (can_write || !b.needs_write))
+        .collect();
+    found.sort_by_key(|b| b.footer);
+    found
+}
+
+/// Continuations of a prefix key.
+pub fn continuations(
+    layers: &[Layer],
+    prefix: char,
+    can_write: bool,
+) -> Vec<(&'static str, &'static str)> {
+    TABLE
+        .iter()
+        .filter(|b| layers.contains(&b.layer) && (can_write || !b.needs_write))
+        .filter_map(|b| {
+            let (first, second) = b.keys.first()?.split_once(' ')?;
+            first.starts_with(prefix).then_some((second, b.label))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    #[test]
+    fn no_key_stands_twice_in_a_layer() {
+        let mut seen: HashMap<(Layer, &str), &str> = HashMap::new();
+        for binding in TABLE {
+            for key in binding.keys {
+                let before = seen.insert((binding.layer, key), binding.id);
+                assert_eq!(before, None, "{key} in {:?}", binding.layer);
+            }
+        }
+    }
+
+    #[test]
+    fn every_key_name_is_readable() {
+        for name in TABLE.iter().flat_map(|b| b.keys) {
+            for part in name.split(' ') {
+                assert!(parse_key(part).is_some(), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_place_shadows_only_what_it_may() {
+        let shadowable = ["space", "x", "f", "n", "N", "v", "+", "-", "z", "e"];
+        for place in TABLE.iter().filter(|b| matches!(b.layer, Layer::Place(_))) {
+            for key in place.keys {
+                let below = TABLE.iter().any(|b| {
+                    matches!(b.layer, Move | List | Order | Global) && b.keys.contains(key)
+                });
+                assert!(!below || shadowable.contains(key), "{} shadows {key}", place.id);
+            }
+        }
+    }
+
+    #[test]
+    fn no_default_needs_a_key_that_terminals_or_multiplexers_keep() {
+        for name in TABLE.iter().flat_map(|b| b.keys) {
+            assert!(!["ctrl+a", "ctrl+b", "ctrl+enter", "ctrl+s", "ctrl+q"].contains(name));
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Pure rules on figures: no terminal, no I/O, no clock. Commands use them too.
+
+pub mod at_risk;
+pub mod clock;
+pub mod confirm;
+pub mod filter;
+pub mod group_state;
+pub mod history;
+pub mod replay;
+pub mod time_field;
+pub mod trend;

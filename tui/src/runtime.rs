@@ -1,0 +1,391 @@
+//! The loop: drain events, update, draw what changed, hand effects on (architecture.md §6).
+//!
+//! Owns the input thread and the presenter. A frame after a key is drawn at once, frames for data at
+//! most 30 a second, none when nothing changed.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crossterm::queue;
+use crossterm::terminal::{BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate};
+use engine::clock::{Clock, SystemClock};
+use ratatui::backend::{Backend, CrosstermBackend};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::app::{App, Embedded, Session, update};
+use crate::clipboard;
+use crate::effect::{Effect, Exit};
+use crate::event::Event;
+use crate::input;
+use crate::model::clock::{TimeMode, Zone};
+use crate::screen::frame;
+use crate::terminal::{self, Guard};
+use crate::theme::{Depth, Theme};
+use crate::widget::Canvas;
+
+/// Shortest time between two frames for data.
+const FRAME_MS: i64 = 33;
+/// Time between ticks: relative times change once a second.
+const TICK_MS: i64 = 1_000;
+/// Events taken before a frame, so that a flood cannot keep the picture from being drawn.
+const EVENTS_PER_FRAME: usize = 512;
+
+/// The engine that runs in this process.
+#[derive(Clone, Debug)]
+pub struct EmbeddedInfo {
+    /// Where clients connect.
+    pub listen: String,
+    /// Where data lie.
+    pub data_dir: String,
+    /// Started by `--demo`.
+    pub demo: bool,
+}
+
+/// What the console is started with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Engine in this process, if there is one.
+    pub embedded: Option<EmbeddedInfo>,
+    /// Nothing may be changed.
+    pub read_only: bool,
+    /// Name of a theme; none = the terminal's own colours.
+    pub theme: Option<String>,
+    /// Refresh interval, milliseconds.
+    pub interval_ms: i64,
+    /// Audit and ledger.
+    pub state_dir: PathBuf,
+    /// Show times in UTC from the start.
+    pub utc: bool,
+    /// Name of the context.
+    pub context: String,
+    /// Name servers as shown in the header.
+    pub namesrv: String,
+    /// `danger = "prod"`: names are typed before a change.
+    pub danger_prod: bool,
+    /// The one-shot commands of dialogs exist in this binary.
+    pub commands: bool,
+    /// How the process asks the console to end.
+    pub stop: StopHandle,
+}
+
+/// Ends the console from outside: kept by whoever waits for signals.
+#[derive(Clone, Debug, Default)]
+pub struct StopHandle {
+    inner: Arc<StopInner>,
+}
+
+#[derive(Debug, Default)]
+struct StopInner {
+    asked: AtomicBool,
+    to: Mutex<Option<Sender<Event>>>,
+}
+
+impl StopHandle {
+    /// A handle for `Settings`.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks the console to leave without a question. Works before and after it runs.
+    pub fn stop(&self) {
+        self.inner.asked.store(true, Ordering::SeqCst);
+        if let Ok(guard) = self.inner.to.lock()
+            && let Some(sender) = guard.as_ref()
+        {
+            let _ = sender.send(Event::Stop); // nobody listens any more: it has ended already
+        }
+    }
+
+    fn attach(&self, sender: Sender<Event>) {
+        if let Ok(mut guard) = self.inner.to.lock() {
+            *guard = Some(sender);
+        }
+        if self.inner.asked.load(Ordering::SeqCst) {
+            self.stop();
+        }
+    }
+}
+
+/// Why the console cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsoleError {
+    /// There is no terminal.
+    #[error("this is not a terminal: use a one-shot command or `mqdeck serve`")]
+    NotATerminal,
+    /// The terminal failed.
+    #[error("terminal: {0}")]
+    Terminal(#[from] io::Error),
+}
+
+/// Restores the terminal, from whatever thread; idempotent.
+pub fn restore_terminal() {
+    terminal::restore();
+}
+
+/// Where effects go and events come from while the console runs.
+pub struct Wires {
+    /// Cloned by whoever answers.
+    pub sender: Sender<Event>,
+    events: Receiver<Event>,
+}
+
+impl Wires {
+    /// A fresh pair.
+    pub fn new() -> Self {
+        let (sender, events) = mpsc::channel();
+        Self { sender, events }
+    }
+}
+
+/// Runs the console on this thread until it ends. `execute` takes what the console itself cannot do
+/// and must not wait.
+///
+/// # Errors
+/// No terminal, or it failed.
+pub fn drive(
+    settings: &Settings,
+    wires: &Wires,
+    execute: &mut dyn FnMut(Effect),
+) -> Result<Exit, ConsoleError> {
+    if !terminal::is_terminal() {
+        return Err(ConsoleError::NotATerminal);
+    }
+    let clock: Arc<SystemClock> = Arc::new(SystemClock::new());
+    let guard = Guard::enter()?;
+    settings.stop.attach(wires.sender.clone());
+    let stop = Arc::new(AtomicBool::new(false));
+    let reader = spawn_input(&wires.sender, &clock, &stop)?;
+    let size = crossterm::terminal::size()?;
+    let (theme, told) = theme(settings);
+    let mut app = app(settings, size, clock.wall_ms());
+    if let Some(text) = told {
+        app.tell(text);
+    }
+    let presenter = Presenter::new(io::stdout(), size, theme);
+    let mut run = Loop { app, presenter, clock: &*clock, execute };
+    let exit = run.run(&wires.events);
+    stop.store(true, Ordering::Relaxed);
+    drop(guard);
+    let _ = reader.join(); // a reader that panicked has nothing left to say
+    exit
+}
+
+fn spawn_input(
+    sender: &Sender<Event>,
+    clock: &Arc<SystemClock>,
+    stop: &Arc<AtomicBool>,
+) -> io::Result<std::thread::JoinHandle<()>> {
+    let (sender, clock, stop) = (sender.clone(), Arc::clone(clock), Arc::clone(stop));
+    std::thread::Builder::new().name("input".to_owned()).spawn(move || {
+        if input::read(&sender, &*clock, &stop).is_err() {
+            let _ = sender.send(Event::Stop); // the terminal is gone, and so may be the loop
+        }
+    })
+}
+
+fn app(settings: &Settings, size: (u16, u16), now_ms: i64) -> App {
+    let embedded = settings.embedded.clone().map(|e| Embedded {
+        listen: e.listen,
+        data_dir: e.data_dir,
+        demo: e.demo,
+    });
+    let session = Session {
+        context: settings.context.clone(),
+        namesrv: settings.namesrv.clone(),
+        danger_prod: settings.danger_prod,
+        embedded,
+        zone: Zone::Machine,
+        commands: settings.commands,
+    };
+    let mut app = App::new(session, size, now_ms);
+    app.interval_ms = settings.interval_ms.max(500);
+    if settings.utc {
+        app.time_mode = TimeMode::Utc;
+    }
+    if settings.read_only {
+        app.read_only = Some("read-only: started so".to_owned());
+    }
+    app
+}
+
+fn theme(settings: &Settings) -> (Theme, Option<String>) {
+    let set = |name: &str| std::env::var(name).unwrap_or_default();
+    let no_color = !set("NO_COLOR").is_empty() || set("TERM") == "dumb";
+    let (theme, told) = Theme::choose(settings.theme.as_deref(), no_color);
+    let depth = match (set("COLORTERM").as_str(), set("TERM").contains("256")) {
+        ("truecolor" | "24bit", _) => Depth::True,
+        (_, true) => Depth::Ansi256,
+        _ => Depth::Ansi16,
+    };
+    (theme.reduced(depth), told)
+}
+
+/// Everything one run needs.
+struct Loop<'a, W: Write> {
+    app: App,
+    presenter: Presenter<W>,
+    clock: &'a dyn Clock,
+    execute: &'a mut dyn FnMut(Effect),
+}
+
+impl<W: Write> Loop<'_, W> {
+    fn run(&mut self, events: &Receiver<Event>) -> Result<Exit, ConsoleError> {
+        let now = self.clock.wall_ms();
+        if let Some(exit) = self.take(Event::Tick(now))? {
+            return Ok(exit);
+        }
+        self.presenter.draw(&self.app)?;
+        let (mut drawn, mut ticked) = (now, now);
+        let mut dirty = false;
+        loop {
+            let now = self.clock.wall_ms();
+            let due = if dirty { drawn + FRAME_MS } else { ticked + TICK_MS };
+            // A clock that was set back must not make the loop sleep for hours.
+            let wait = (due - now).clamp(0, TICK_MS);
+            let mut at_once = false;
+            match events.recv_timeout(Duration::from_millis(wait as u64)) {
+                Ok(event) => {
+                    let mut next = Some(event);
+                    for _ in 0..EVENTS_PER_FRAME {
+                        let Some(event) = next else { break };
+                        at_once |=
+                            matches!(event, Event::Key(..) | Event::Paste(..) | Event::Resize(..));
+                        if let Some(exit) = self.take(event)? {
+                            return Ok(exit);
+                        }
+                        next = events.try_recv().ok();
+                    }
+                    dirty = true;
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(Exit::Stopped),
+            }
+            let now = self.clock.wall_ms();
+            if now - ticked >= TICK_MS || now < ticked {
+                ticked = now;
+                dirty = true;
+                if let Some(exit) = self.take(Event::Tick(now))? {
+                    return Ok(exit);
+                }
+            }
+            if dirty && (at_once || now - drawn >= FRAME_MS || now < drawn) {
+                self.presenter.draw(&self.app)?;
+                drawn = now;
+                dirty = false;
+            }
+        }
+    }
+
+    fn take(&mut self, event: Event) -> Result<Option<Exit>, ConsoleError> {
+        if let Event::Resize(w, h) = event {
+            self.presenter.resize((w, h))?;
+        }
+        for effect in update(&mut self.app, event) {
+            match effect {
+                Effect::Exit(exit) => return Ok(Some(exit)),
+                Effect::Redraw => self.presenter.repaint()?,
+                Effect::Suspend => self.suspend()?,
+                Effect::Copy(text) => {
+                    let told = clipboard::copy(&text, &mut self.presenter.backend);
+                    self.app.tell(told);
+                }
+                other => (self.execute)(other),
+            }
+        }
+        Ok(None)
+    }
+
+    fn suspend(&mut self) -> Result<(), ConsoleError> {
+        terminal::restore();
+        let me = rustix::process::getpid();
+        if rustix::process::kill_process(me, rustix::process::Signal::TSTP).is_err() {
+            self.app.tell("this process cannot be suspended");
+        }
+        terminal::set()?;
+        let size = crossterm::terminal::size()?;
+        self.app.size = size;
+        self.presenter.resize(size)?;
+        Ok(())
+    }
+}
+
+/// Writes what changed since the last frame, as one synchronized update.
+struct Presenter<W: Write> {
+    backend: CrosstermBackend<W>,
+    theme: Theme,
+    shown: Buffer,
+    next: Buffer,
+}
+
+impl<W: Write> Presenter<W> {
+    fn new(out: W, (w, h): (u16, u16), theme: Theme) -> Self {
+        let area = Rect::new(0, 0, w, h);
+        let backend = CrosstermBackend::new(out);
+        Self { backend, theme, shown: Buffer::empty(area), next: Buffer::empty(area) }
+    }
+
+    fn resize(&mut self, (w, h): (u16, u16)) -> io::Result<()> {
+        let area = Rect::new(0, 0, w, h);
+        self.shown = Buffer::empty(area);
+        self.next = Buffer::empty(area);
+        queue!(self.backend, Clear(ClearType::All))
+    }
+
+    fn repaint(&mut self) -> io::Result<()> {
+        let area = self.shown.area;
+        self.resize((area.width, area.height))
+    }
+
+    fn draw(&mut self, app: &App) -> io::Result<()> {
+        self.next.reset();
+        let mut canvas = Canvas { buf: &mut self.next, theme: &self.theme, stale: false };
+        frame::draw(app, &mut canvas);
+        if self.next == self.shown {
+            return Ok(());
+        }
+        queue!(self.backend, BeginSynchronizedUpdate)?;
+        let changes = self.shown.diff(&self.next);
+        self.backend.draw(changes.into_iter())?;
+        queue!(self.backend, EndSynchronizedUpdate)?;
+        Write::flush(&mut self.backend)?;
+        std::mem::swap(&mut self.shown, &mut self.next);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures;
+
+    #[test]
+    fn a_frame_without_change_writes_nothing() {
+        let mut out = Vec::new();
+        let app = fixtures::app((80, 24));
+        let theme = Theme::shipped("mono").unwrap();
+        let mut presenter = Presenter::new(&mut out, (80, 24), theme);
+        presenter.draw(&app).unwrap();
+        presenter.draw(&app).unwrap();
+        drop(presenter);
+        let first = out.len();
+        let theme = Theme::shipped("mono").unwrap();
+        let mut again = Vec::new();
+        Presenter::new(&mut again, (80, 24), theme).draw(&app).unwrap();
+        assert_eq!(first, again.len());
+        assert!(first > 1_000);
+    }
+
+    #[test]
+    fn a_stop_asked_before_the_start_is_not_lost() {
+        let handle = StopHandle::new();
+        handle.stop();
+        let wires = Wires::new();
+        handle.attach(wires.sender.clone());
+        assert!(matches!(wires.events.try_recv(), Ok(Event::Stop)));
+    }
+}

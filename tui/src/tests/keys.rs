@@ -1,0 +1,238 @@
+//! Key sequences: where they lead, what they ask for, and what they never do.
+
+use super::render::Deck;
+use super::snapshots::PLACES;
+use crate::data::plan::ItemOutcome;
+use crate::dialog::Dialog;
+use crate::effect::{Effect, Exit};
+use crate::event::{Code, Event, Key};
+use crate::keymap::{Kind, TABLE, parse_key};
+
+fn calm(size: (u16, u16)) -> Deck {
+    let mut deck = Deck::new(size);
+    deck.app.session.danger_prod = false;
+    deck
+}
+
+#[test]
+fn esc_returns_and_q_closes_every_place() {
+    for key in ["esc", "q"] {
+        for (name, keys) in PLACES {
+            let mut deck = Deck::new((80, 24));
+            deck.press(keys);
+            let depth = deck.app.stack.len();
+            if depth > 1 {
+                deck.press(key);
+                assert_eq!(deck.app.stack.len(), depth - 1, "{name} {key}");
+            }
+        }
+    }
+}
+
+#[test]
+fn q_at_the_root_asks_and_esc_never_quits() {
+    let mut deck = Deck::new((80, 24));
+    deck.press("esc esc esc");
+    assert!(deck.app.dialog.is_none());
+    deck.press("q");
+    assert!(matches!(deck.app.dialog, Some(Dialog::Quit(_))));
+    deck.press("esc q q");
+    assert!(deck.effects.contains(&Effect::Exit(Exit::Quit)));
+}
+
+#[test]
+fn a_second_ctrl_c_within_two_seconds_quits() {
+    let mut deck = Deck::new((80, 24));
+    deck.step_ms = 1_500;
+    deck.press("3 enter ctrl+c ctrl+c");
+    assert!(deck.effects.contains(&Effect::Exit(Exit::Quit)));
+    let mut deck = Deck::new((80, 24));
+    deck.step_ms = 2_500;
+    deck.press("ctrl+c ctrl+c");
+    assert!(!deck.effects.contains(&Effect::Exit(Exit::Quit)));
+}
+
+#[test]
+fn no_single_key_writes() {
+    let all: Vec<Key> = TABLE
+        .iter()
+        .flat_map(|b| b.keys)
+        .filter_map(|k| parse_key(k.split(' ').next().unwrap_or(k)))
+        .chain("abcdefghijklmnopqrstuvwxyzRX".chars().map(Key::char))
+        .chain([Key::plain(Code::Enter)])
+        .collect();
+    for (name, keys) in PLACES {
+        for key in &all {
+            let mut deck = calm((80, 24));
+            deck.press(keys);
+            let now = deck.now + 1_000;
+            deck.send(Event::Key(*key, now));
+            assert_eq!(deck.writes(), 0, "{name} {key:?}");
+        }
+    }
+}
+
+#[test]
+fn replay_by_two_hours_takes_seven_keys() {
+    let mut deck = calm((80, 24));
+    deck.press("3 r '-2h enter R");
+    assert_eq!(deck.writes(), 1, "{}", deck.text());
+}
+
+#[test]
+fn an_early_run_key_is_swallowed_and_says_wait() {
+    let mut deck = calm((80, 24));
+    deck.press("3 r '-2h enter");
+    deck.step_ms = 100;
+    deck.press("R R");
+    assert_eq!(deck.writes(), 0);
+    assert!(deck.text().contains("wait"));
+    deck.step_ms = 400;
+    deck.press("R");
+    assert_eq!(deck.writes(), 1);
+}
+
+#[test]
+fn an_incomplete_preview_never_runs() {
+    let mut deck = calm((80, 24));
+    deck.answers = false;
+    deck.press("3 r '-2h enter R R R");
+    assert_eq!(deck.writes(), 0);
+    deck.press("esc 5 enter r R R");
+    assert_eq!(deck.writes(), 0);
+}
+
+#[test]
+fn in_prod_the_name_is_typed_before_a_change() {
+    let mut deck = Deck::new((80, 24));
+    deck.press("3 r '-2h enter tab R");
+    assert_eq!(deck.writes(), 0);
+    let mut deck = Deck::new((80, 24));
+    deck.press("3 r '-2h enter 'payments-settle enter R");
+    assert_eq!(deck.writes(), 1, "{}", deck.text());
+}
+
+#[test]
+fn a_changed_field_empties_the_preview() {
+    let mut deck = calm((80, 24));
+    deck.press("3 r '-2h enter");
+    assert!(deck.text().contains("of 16 queues known"));
+    deck.press("tab tab space R");
+    assert_eq!(deck.writes(), 0);
+}
+
+#[test]
+fn a_time_that_is_none_is_refused_in_the_dialog() {
+    let mut deck = calm((80, 24));
+    deck.press("3 r 'soon enter");
+    assert!(deck.text().contains("not a time"), "{}", deck.text());
+    assert!(!deck.effects.iter().any(|e| matches!(e, Effect::PlanReplay(..))));
+}
+
+#[test]
+fn resend_leaves_out_what_died_again_and_reports_each_letter() {
+    let mut deck = calm((80, 24));
+    deck.press("5 enter * r R");
+    let Some(Effect::RunResend(ticket, run, note)) =
+        deck.effects.iter().find(|e| e.writes()).cloned()
+    else {
+        panic!("{}", deck.text())
+    };
+    assert_eq!(run.order.len(), 8, "9 shown, 1 died again");
+    assert_eq!(note.targets.len(), 8);
+    let stored = |i: usize| run.ask.letters[run.order[i]].message.stored_ms;
+    assert!(stored(0) < stored(7), "oldest first");
+    for i in 0..7 {
+        deck.send(Event::ResendItem(ticket, i, ItemOutcome::Done("broker-a q0 at 77".to_owned())));
+    }
+    deck.send(Event::ResendItem(ticket, 7, ItemOutcome::Refused("14: disk full".to_owned())));
+    deck.send(Event::ResendDone(ticket, None));
+    let text = deck.text();
+    assert!(text.contains("7 of 8 sent, 1 failed, 1 left out"), "{text}");
+    assert!(!text.contains("All "), "{text}");
+    deck.press("f R");
+    assert_eq!(deck.writes(), 2, "failed ones again, after a new check\n{}", deck.text());
+}
+
+#[test]
+fn a_late_answer_of_an_older_question_is_not_taken() {
+    let mut deck = calm((80, 24));
+    deck.answers = false;
+    deck.press("3 r '-2h enter");
+    let Some(Effect::PlanReplay(ticket, ask)) = deck.effects.last().cloned() else { panic!() };
+    deck.press("backtab backtab tab tab");
+    deck.press("esc 3 r '-1h enter");
+    let plan = crate::fixtures::replay_plan(&ask);
+    deck.send(Event::ReplayPlanned(ticket, Ok(Box::new(plan))));
+    assert!(deck.text().contains("computing…"));
+}
+
+#[test]
+fn read_only_hides_and_refuses_what_writes() {
+    let mut deck = calm((80, 24));
+    deck.app.read_only = Some("read-only: started so".to_owned());
+    deck.press("3");
+    assert!(!deck.text().contains("r replay"));
+    deck.press("r");
+    assert!(deck.app.dialog.is_none());
+    assert!(deck.text().contains("read-only"));
+}
+
+#[test]
+fn the_session_is_read_only_once_it_cannot_audit() {
+    let mut deck = calm((80, 24));
+    deck.send(Event::CannotAudit("no space left in /state".to_owned()));
+    deck.press("3 r");
+    assert!(deck.app.dialog.is_none());
+}
+
+#[test]
+fn a_filter_applies_while_typed_and_esc_clears_it() {
+    let mut deck = Deck::new((80, 24));
+    deck.press("3 / 'bill");
+    assert!(deck.text().contains("1 of 41 · filter bill"), "{}", deck.text());
+    deck.press("enter 3");
+    assert_eq!(deck.app.kind(), Kind::Groups);
+    deck.press("esc");
+    assert!(deck.app.place().list().filter.is_empty());
+    deck.press("/ 'zzz enter");
+    assert!(deck.text().contains("filter /zzz hides 41 groups: Esc clears it"), "{}", deck.text());
+}
+
+#[test]
+fn screens_keep_their_cursor_and_the_overview_leads_home() {
+    let mut deck = Deck::new((80, 24));
+    deck.press("3 j 2 3 enter");
+    assert!(deck.text().contains("Groups › billing"), "{}", deck.text());
+    let mut deck = Deck::new((80, 24));
+    deck.press("enter");
+    assert!(deck.text().contains("Groups › payments-settle"));
+    let mut deck = Deck::new((80, 24));
+    deck.press("j o d");
+    assert_eq!(deck.app.kind(), Kind::Dead);
+    assert!(deck.text().contains("▶billing"));
+}
+
+#[test]
+fn freezing_keeps_the_picture_and_says_so() {
+    let mut deck = Deck::new((80, 24));
+    deck.press("p");
+    deck.app.live.groups = crate::data::Part::Unasked;
+    assert!(deck.text().contains("frozen 14:03"));
+    assert!(deck.text().contains("payments-settle"));
+    deck.press("p");
+    assert!(!deck.text().contains("frozen"));
+}
+
+#[test]
+fn paste_is_text_in_a_field_and_nothing_elsewhere() {
+    let mut deck = calm((80, 24));
+    let now = deck.now;
+    deck.send(Event::Paste("qRr\n5".to_owned(), now));
+    assert!(deck.app.dialog.is_none());
+    assert_eq!(deck.app.kind(), Kind::Overview);
+    deck.press("3 r");
+    deck.send(Event::Paste("-2h\n".to_owned(), now));
+    deck.press("enter");
+    assert!(deck.text().contains("of 16 queues known"), "{}", deck.text());
+}

@@ -1,0 +1,7 @@
+//! Tests of the whole console without a terminal: layout, states, key sequences, snapshots.
+
+mod keys;
+mod layout;
+mod props;
+mod render;
+mod snapshots;
