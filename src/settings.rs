@@ -153,8 +153,13 @@ impl Settings {
     /// What the engine is started with.
     ///
     /// # Errors
-    /// Usage: a wildcard address that nothing is advertised for, a host name that has no address.
+    /// Usage: a value that cannot work, a wildcard address that nothing is advertised for, a host name that has no address.
     pub fn engine(&self) -> anyhow::Result<EngineConfig> {
+        if let Some((key, must)) = self.values.broker.fault() {
+            let place = self.layers.origins.get(&dotted(Some("broker"), key));
+            let place = place.map_or("default", String::as_str);
+            return Err(usage(format!("{place}: {key} {must}")));
+        }
         let data_dir = match &self.values.data_dir {
             Some(dir) => dir.clone(),
             None => platform()?.data_dir().join("mqdeck"),

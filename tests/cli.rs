@@ -164,6 +164,19 @@ fn a_bad_key_is_named_with_file_line_and_the_right_one() {
 }
 
 #[test]
+fn a_value_that_cannot_work_is_named_with_its_place() {
+    let home = TempDir::new().unwrap();
+    let file = home.path().join("c.toml");
+    fs::write(&file, "[broker]\n\ndeleteWhen = \"noon\"\n").unwrap();
+    let file = file.to_str().unwrap();
+    let sentence = format!("{file}:3: deleteWhen must be hours from 00 to 23");
+    refused(&serve(home.path(), &["--config", file]), &[&sentence]);
+    refused(&run(home.path(), &["config", "check", "--config", file]), &[&sentence]);
+    let low = serve(home.path(), &["--broker-port", "2"]);
+    refused(&low, &["--broker-port: listenPort must be 0 or more than 2"]);
+}
+
+#[test]
 fn a_bad_delay_table_is_usage() {
     let home = TempDir::new().unwrap();
     let file = home.path().join("c.toml");
