@@ -34,6 +34,8 @@ use crate::protocol::ids::UniqueKeys;
 use crate::store::{Disk, Store, StoreConfig, StoreError};
 
 use register::Registrar;
+#[cfg(feature = "sim")]
+pub use shell::committer;
 use shell::{BrokerService, NamesrvService, Pool};
 use threads::Threads;
 

@@ -426,15 +426,15 @@ impl Store {
         self.flush.add(Waiting { end, deadline_ns, answers: held, arrivals });
     }
 
-    /// Gives answers and arrivals, outside of every lock.
+    /// Gives answers, then arrivals, outside of every lock: who sent does not wait for who polls.
     pub(super) fn finish(&self, finished: Finished) {
+        for (done, appended) in finished.answers {
+            done(appended);
+        }
         if !finished.arrivals.is_empty()
             && let Some(hook) = self.arrival_hook.get()
         {
             hook(&finished.arrivals);
-        }
-        for (done, appended) in finished.answers {
-            done(appended);
         }
     }
 }
