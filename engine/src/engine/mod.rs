@@ -218,6 +218,7 @@ impl Engine {
     pub fn stop(self) -> Result<(), EngineError> {
         let Self { broker, store, stop_tx, tasks, registrar, threads, runtime, .. } = self;
         runtime.block_on(registrar.unregister());
+        task::transaction_check::close(&broker);
         store.refuse_appends();
         // Nobody listens any more only when every task has ended already.
         let _ = stop_tx.send(true);
