@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod args;
+mod bench;
 mod logging;
 mod output;
 mod serve;
@@ -29,6 +30,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
     }
     let settings = Settings::load(&args.common)?;
     match &args.command {
+        Some(Command::Bench { load }) => Ok(output::print(&(bench::run(load)? + "\n"))?),
         Some(Command::Serve) => serve::run(&settings),
         Some(Command::Config { action: ConfigAction::Show }) => {
             Ok(output::print(&settings.show())?)

@@ -14,11 +14,12 @@ use engine::client::figures::Key;
 use engine::client::replay;
 use engine::client::retry_ladder::{self, Owner, Scan};
 use engine::client::{
-    Cluster, ClusterConfig, Consume, ConsumeFrom, Listener, Message, Producer, ProducerConfig,
-    PullConsumer, PushConfig, PushConsumer, Seek, SendStatus,
+    ClientError, Cluster, ClusterConfig, Consume, ConsumeFrom, Listener, Message, Producer,
+    ProducerConfig, PullConsumer, PushConfig, PushConsumer, Seek, SendStatus,
 };
 use engine::protocol::body::MessageQueue;
 use engine::protocol::body::heartbeat::MessageModel;
+use engine::protocol::body::running_info::ConsumeResult;
 use engine::protocol::body::topic_config::TopicConfig;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
@@ -166,6 +167,8 @@ async fn a_failed_message_comes_again_and_the_position_is_stored() {
     let info = cluster.running_info(&addr, &member, stacks).await.unwrap();
     assert!(info.mq_table.len() >= 5, "four queues and the retry queue: {info:?}");
     assert_eq!(info.status_table[&topic].consume_failed_msgs, 1);
+    let positions = cluster.member_positions(&addr, &topic, &group).await.unwrap();
+    assert_eq!(positions.consumer_table[cluster.client_id()].len(), 4);
     consumer.close().await;
     assert!(cluster.consumer_connections(&addr, &group).await.unwrap().is_none());
     let stats = cluster.consume_stats(&addr, &group, Some(&topic)).await.unwrap();
@@ -349,6 +352,12 @@ async fn a_dead_letter_is_found_and_its_copy_reaches_the_group() {
     assert!(page[1].died_ms() <= letter.died_ms() && rest[0].died_ms() <= page[1].died_ms());
     assert_eq!((letter.tries(), letter.origin_topic()), (1, Some(topic.as_str())));
 
+    let addr = master(&cluster).await;
+    let member = engine::client::admin::Member { group: &group, client_id: cluster.client_id() };
+    let id = letter.message.offset_id();
+    let direct = cluster.consume_directly(&addr, &member, &letter.message.topic, &id).await;
+    assert_eq!(direct.unwrap().consume_result, ConsumeResult::Later);
+
     let readers = dead_letters::readers(&cluster, &group).await.unwrap();
     assert!(readers.members.contains_key(cluster.client_id()));
     let Suggestion::Retry(target) = readers.suggest(&group) else {
@@ -405,6 +414,43 @@ async fn the_ladder_tells_retries_from_delays_of_users() {
     let before = retry_ladder::due_before(&cluster, &addr, level, i64::MAX).await.unwrap();
     assert_eq!(before, level.waiting());
     consumer.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_name_server_in_the_list_is_passed_over() {
+    let Some(cluster) = cluster() else { return };
+    // The listener reserves the port and is gone before it is dialled.
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut list = vec![gone.to_string()];
+    list.extend(cluster.config().namesrv.iter().cloned());
+    let both = Cluster::connect(ClusterConfig::new(list, Handle::current()));
+    both.cluster_info().await.unwrap();
+    let before = both.requests_sent();
+    both.cluster_info().await.unwrap();
+    assert_eq!(both.requests_sent(), before + 1, "it sticks to the one that answered");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reading_session_asks_everything_and_changes_nothing() {
+    let Some(writer) = cluster() else { return };
+    let (topic, _producer) = ten(&writer).await;
+    let mut config = ClusterConfig::new(writer.config().namesrv.clone(), Handle::current());
+    config.read_only = true;
+    let reader = Cluster::connect(config);
+    let addr = master(&reader).await;
+    let pull = PullConsumer::tools(&reader);
+    let queue = pull.queues(&topic).await.unwrap().remove(0);
+    assert_eq!(pull.poll(&queue, Duration::ZERO).await.unwrap().len(), 10);
+    let topics = std::slice::from_ref(&topic);
+    let plan = replay::plan(&reader, "nobody", topics, replay::Target::First).await.unwrap();
+    assert_eq!(plan.total().unknown, 1, "a group without position has nothing to say");
+    let outcome = replay::run(&reader, "nobody", &plan.queues[0]).await;
+    assert_eq!(outcome, replay::Outcome::Failed(ClientError::ReadOnly { code: 222 }));
+    let groups = writer.group_configs(&addr).await.unwrap().subscription_group_table;
+    assert!(!groups.contains_key("nobody"));
+    let refused = Producer::start(&reader, ProducerConfig::new("p")).unwrap();
+    let refused = refused.send(&Message::new(&topic, "x")).await;
+    assert_eq!(refused, Err(ClientError::ReadOnly { code: 310 }));
 }
 
 #[tokio::test(flavor = "multi_thread")]

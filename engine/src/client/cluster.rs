@@ -407,18 +407,10 @@ impl Cluster {
 
     /// What may help when an address that a broker advertises does not work from here.
     fn hint(&self, addr: &str) -> Option<String> {
-        let known = self.config.namesrv.iter().any(|namesrv| namesrv == addr);
-        if known || self.config.address_map.contains_key(addr) {
+        if self.config.address_map.contains_key(addr) {
             return None;
         }
-        let remote = self.config.namesrv.iter().all(|namesrv| !is_loopback(namesrv));
-        Some(if remote && is_loopback(addr) {
-            format!(
-                "the broker advertises {addr}, which is this machine; map it to a reachable one"
-            )
-        } else {
-            format!("the broker advertises {addr}; if it is reached elsewhere, map that address")
-        })
+        hint(addr, &self.config.namesrv)
     }
 }
 
@@ -471,6 +463,20 @@ fn mapped(map: &BTreeMap<String, String>, addr: &str) -> String {
     }
 }
 
+/// A broker on the host of a name server is just down; elsewhere its address may be the fault.
+fn hint(addr: &str, namesrv: &[String]) -> Option<String> {
+    let host = |addr: &str| addr.rsplit_once(':').map_or(addr, |(host, _)| host).to_owned();
+    if namesrv.iter().any(|known| host(known) == host(addr)) {
+        return None;
+    }
+    let remote = namesrv.iter().all(|known| !is_loopback(known));
+    Some(if remote && is_loopback(addr) {
+        format!("the broker advertises {addr}, which is this machine; map it to a reachable one")
+    } else {
+        format!("the broker advertises {addr}; if it is reached elsewhere, map that address")
+    })
+}
+
 fn is_loopback(addr: &str) -> bool {
     match addr.parse::<SocketAddr>() {
         Ok(addr) => addr.ip().is_loopback(),
@@ -507,6 +513,16 @@ mod tests {
         assert_eq!(mapped(&map, "10.0.0.1:10911"), "localhost:1");
         assert_eq!(mapped(&map, "10.0.0.1:10909"), "10.0.0.1:10909");
         assert_eq!(mapped(&map, "10.0.0.2:10911"), "gate:10911");
+    }
+
+    #[test]
+    fn only_an_address_that_may_be_the_fault_gets_a_hint() {
+        let far = ["10.0.0.9:9876".to_owned()];
+        let near = ["127.0.0.1:9876".to_owned()];
+        assert_eq!(hint("10.0.0.9:10911", &far), None);
+        assert_eq!(hint("127.0.0.1:10911", &near), None);
+        assert!(hint("127.0.0.1:10911", &far).is_some_and(|text| text.contains("this machine")));
+        assert!(hint("172.17.0.2:10911", &near).is_some_and(|text| text.contains("elsewhere")));
     }
 
     #[tokio::test]

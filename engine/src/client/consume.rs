@@ -17,7 +17,7 @@ use super::message::MessageExt;
 use super::push_consumer::Shared;
 use super::queue_reader::Owned;
 use super::route_cache::master_of;
-use super::send::{CREATED_QUEUES, Parcel};
+use super::send::Parcel;
 use crate::protocol::body::running_info::{ConsumeMessageDirectlyResult, ConsumeResult};
 use crate::protocol::properties::{self, key};
 use crate::protocol::record::RecordView;
@@ -137,7 +137,7 @@ impl Shared {
     async fn send_retry(&self, message: &MessageExt, level: i32) -> Result<(), ClientError> {
         let parcel = retry_of(message, &self.config.group, level, self.config.max_reconsume_times);
         let publish = self.cluster.publish_route(&parcel.topic).await?;
-        let queues = publish.queues(&parcel.topic, CREATED_QUEUES);
+        let queues = &publish.queues;
         let queue = queues
             .get(message.queue_offset.unsigned_abs() as usize % queues.len().max(1))
             .ok_or_else(|| ClientError::NoBroker(format!("topic {}", parcel.topic)))?;

@@ -15,8 +15,7 @@ use super::message::MessageExt;
 use super::pull_consumer::{PULL_MAX, reading};
 use super::read_only::TOOLS_GROUP;
 use super::replay::masters;
-use super::route_cache::PublishRoute;
-use super::send::{CREATED_QUEUES, Parcel, SendResult};
+use super::send::{Parcel, SendResult};
 use crate::protocol::body::MessageQueue;
 use crate::protocol::body::heartbeat::MessageModel;
 use crate::protocol::names;
@@ -418,8 +417,8 @@ pub async fn resend(
         max_reconsume_times: None,
         batch: false,
     };
-    let publish = PublishRoute { route: cluster.route(target.topic()).await?, template: false };
-    let queues = publish.queues(target.topic(), CREATED_QUEUES);
+    let publish = cluster.existing_route(target.topic()).await?;
+    let queues = &publish.queues;
     let home: Vec<&MessageQueue> =
         queues.iter().filter(|queue| queue.broker_name == message.broker_name).collect();
     let home = if home.is_empty() { queues.iter().collect() } else { home };

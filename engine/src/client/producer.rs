@@ -16,7 +16,7 @@ use super::error::ClientError;
 use super::fault_avoidance::{FaultTable, Sent};
 use super::message::{self, Message};
 use super::route_cache::{PublishRoute, master_of};
-use super::send::{self, CREATED_QUEUES, Parcel, SendResult};
+use super::send::{self, Parcel, SendResult};
 use crate::protocol::batch::{self, Element};
 use crate::protocol::body::MessageQueue;
 use crate::protocol::body::heartbeat::{HeartbeatData, ProducerData};
@@ -113,7 +113,7 @@ impl Producer {
     /// As [`Cluster::publish_route`].
     pub async fn queues(&self, topic: &str) -> Result<Vec<MessageQueue>, ClientError> {
         let publish = self.shared.cluster.publish_route(topic).await?;
-        Ok(publish.queues(topic, CREATED_QUEUES))
+        Ok(publish.queues.to_vec())
     }
 
     /// Sends a message to any queue of its topic.
@@ -337,21 +337,21 @@ impl Shared {
         topic: &str,
         avoid: Option<&str>,
     ) -> Result<MessageQueue, ClientError> {
-        let queues = publish.queues(topic, CREATED_QUEUES);
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         let now_ms = self.cluster.now_ms();
-        let faults = self.config.fault_avoidance.then(|| lock(&self.faults).clone());
+        let faults = self.config.fault_avoidance.then(|| lock(&self.faults));
         let available = |queue: &MessageQueue| {
             faults.as_ref().is_none_or(|table| table.is_available(&queue.broker_name, now_ms))
         };
-        pick(&queues, turn, avoid, available)
+        pick(&publish.queues, turn, avoid, available)
             .cloned()
             .ok_or_else(|| ClientError::NoBroker(format!("topic {topic} for sending")))
     }
 
     /// Registers the group at a master before the first send there.
     async fn greet(&self, addr: &str) {
-        if lock(&self.greeted).insert(addr.to_owned()) {
+        let known = lock(&self.greeted).contains(addr);
+        if !known && lock(&self.greeted).insert(addr.to_owned()) {
             self.heartbeat(addr).await;
         }
     }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::cluster::{Ask, Cluster};
 use super::error::ClientError;
+use super::send::CREATED_QUEUES;
 use crate::protocol::body::MessageQueue;
 use crate::protocol::body::route::{BrokerData, QueueData, TopicRouteData};
 use crate::protocol::perm::Perm;
@@ -28,6 +29,8 @@ pub struct RouteCache {
 #[derive(Clone, Debug)]
 struct Known {
     route: Arc<TopicRouteData>,
+    /// Queues to send to; made once, because every send chooses among them.
+    writable: Arc<Vec<MessageQueue>>,
     at_ms: i64,
 }
 
@@ -45,7 +48,8 @@ impl RouteCache {
         if routes.len() >= ROUTES_MAX {
             routes.clear();
         }
-        routes.insert(topic.to_owned(), Known { route, at_ms });
+        let writable = Arc::new(write_queues(&route, topic, i32::MAX));
+        routes.insert(topic.to_owned(), Known { route, writable, at_ms });
     }
 
     fn forget(&self, topic: &str) {
@@ -100,14 +104,27 @@ impl Cluster {
     /// # Errors
     /// As [`Self::route`].
     pub async fn publish_route(&self, topic: &str) -> Result<PublishRoute, ClientError> {
-        match self.route(topic).await {
-            Ok(route) => Ok(PublishRoute { route, template: false }),
+        match self.existing_route(topic).await {
             Err(error) if error.is_refused_with(response_code::TOPIC_NOT_EXIST) => {
-                let template = self.route(names::TEMPLATE_TOPIC).await.map_err(|_| error)?;
-                Ok(PublishRoute { route: template, template: true })
+                let route = self.route(names::TEMPLATE_TOPIC).await.map_err(|_| error)?;
+                let queues = Arc::new(write_queues(&route, topic, CREATED_QUEUES));
+                Ok(PublishRoute { route, queues })
             }
-            Err(error) => Err(error),
+            answer => answer,
         }
+    }
+
+    /// The route by which a topic can be written that must exist already.
+    ///
+    /// # Errors
+    /// As [`Self::route`].
+    pub async fn existing_route(&self, topic: &str) -> Result<PublishRoute, ClientError> {
+        let route = self.route(topic).await?;
+        let queues = match self.routes.get(topic) {
+            Some(known) if Arc::ptr_eq(&known.route, &route) => known.writable,
+            _ => Arc::new(write_queues(&route, topic, i32::MAX)),
+        };
+        Ok(PublishRoute { route, queues })
     }
 }
 
@@ -116,16 +133,13 @@ impl Cluster {
 pub struct PublishRoute {
     /// Its own route or the template's.
     pub route: Arc<TopicRouteData>,
-    /// The topic does not exist yet.
-    pub template: bool,
+    /// Queues to send to.
+    pub queues: Arc<Vec<MessageQueue>>,
 }
 
-impl PublishRoute {
-    /// Queues to send to; a template gives at most `created_max` a broker.
-    pub fn queues(&self, topic: &str, created_max: i32) -> Vec<MessageQueue> {
-        let limit = if self.template { created_max } else { i32::MAX };
-        queues(&self.route, topic, Perm::WRITE, |data| data.write_queue_nums.min(limit))
-    }
+/// Queues to send to, at most so many a broker.
+fn write_queues(route: &TopicRouteData, topic: &str, most: i32) -> Vec<MessageQueue> {
+    queues(route, topic, Perm::WRITE, |data| data.write_queue_nums.min(most))
 }
 
 /// Queues to read, those of all brokers.
@@ -199,13 +213,11 @@ mod tests {
 
     #[test]
     fn sends_need_a_master_and_the_right_reads_only_the_right() {
-        let write = |perm, ids: &[i64], template| {
-            PublishRoute { route: Arc::new(route(perm, ids)), template }.queues("t", 4).len()
-        };
-        assert_eq!(write(6, &[0, 1], false), 8);
-        assert_eq!(write(6, &[0], true), 4);
-        assert_eq!(write(4, &[0], false), 0);
-        assert_eq!(write(6, &[1], false), 0);
+        let write = |perm, ids: &[i64], most| write_queues(&route(perm, ids), "t", most).len();
+        assert_eq!(write(6, &[0, 1], 100), 8);
+        assert_eq!(write(6, &[0], 4), 4);
+        assert_eq!(write(4, &[0], 100), 0);
+        assert_eq!(write(6, &[1], 100), 0);
         assert_eq!(read_queues(&route(4, &[1]), "t").len(), 2);
         assert_eq!(read_queues(&route(2, &[0]), "t").len(), 0);
     }

@@ -4,6 +4,7 @@
 //! rule of semantics.md and its table of cases.
 
 pub mod allocate;
+pub mod config_change;
 pub mod delay;
 pub mod expiry;
 pub mod filter;
@@ -15,6 +16,7 @@ pub mod reset;
 pub mod retry;
 pub mod route;
 pub mod send_check;
+pub mod transaction;
 
 use std::borrow::Cow;
 

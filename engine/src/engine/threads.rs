@@ -10,6 +10,7 @@ use crate::broker::Broker;
 use crate::broker::task::delay_delivery::DelayDelivery;
 use crate::broker::task::housekeeping::Housekeeping;
 use crate::broker::task::persist::{self, Positions};
+use crate::broker::task::transaction_check::TransactionCheck;
 use crate::decide::expiry::BROKER_SCAN_MS;
 use crate::namesrv::NameServer;
 use crate::store::{Bell, FlushMode, Store};
@@ -46,12 +47,8 @@ impl Threads {
             tasks: Arc::default(),
             handles: Vec::new(),
         };
-        let flush_tick = match store.config().flush {
-            FlushMode::Async => Duration::from_millis(store.config().flush_interval_ms),
-            FlushMode::Sync => SYNC_TICK,
-        };
         let own = Arc::clone(store);
-        threads.spawn("flush", move || while own.flush_turn(flush_tick) {})?;
+        threads.spawn("flush", move || while own.flush_turn(flush_tick(&own)) {})?;
         let own = Arc::clone(store);
         threads.spawn("disk", move || while own.disk_turn(DISK_TICK) {})?;
         let own = Arc::clone(store);
@@ -90,15 +87,25 @@ impl Threads {
     }
 }
 
+/// Pause between two flushes, as it is set now.
+fn flush_tick(store: &Store) -> Duration {
+    match store.config().flush {
+        FlushMode::Async => Duration::from_millis(store.habits().flush_interval_ms),
+        FlushMode::Sync => SYNC_TICK,
+    }
+}
+
 fn tasks(broker: &Arc<Broker>, names: &NameServer, stop: &AtomicBool, bell: &Bell) {
     let mut delay = DelayDelivery::default();
     let mut housekeeping = Housekeeping::default();
     let mut positions = Positions::default();
+    let mut transactions = TransactionCheck::default();
     let mut names_ms = 0;
     while !stop.load(Ordering::Acquire) {
         let next_ms = delay.run(broker);
         let now_ms = broker.clock.wall_ms();
         housekeeping.run(broker, now_ms, local_day(now_ms));
+        transactions.run(broker, now_ms);
         positions.run(broker, now_ms);
         if crate::broker::task::housekeeping::due(&mut names_ms, now_ms, BROKER_SCAN_MS) {
             for addr in names.expire(now_ms) {

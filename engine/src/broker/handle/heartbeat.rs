@@ -62,7 +62,7 @@ fn make_group(broker: &Broker, cx: &Cx, consumer: &ConsumerData) -> bool {
 
 /// Tells the members of a group that its membership changed.
 pub fn notify(broker: &Broker, group: &str) {
-    let allowed = broker.config.notify_consumer_ids_changed_enable
+    let allowed = broker.live().notify_consumer_ids_changed_enable
         && broker.groups.get(group).is_none_or(|g| g.notify_consumer_ids_changed_enable);
     if !allowed {
         return;
@@ -82,6 +82,9 @@ pub fn unregister(broker: &Broker, cx: &Cx, header: &UnregisterClient<'_>) -> Re
     let peer = cx.answer.peer.id();
     if let Some(group) = header.producer_group {
         broker.connections.leave_producer(group, peer);
+    }
+    if let Some(group) = header.consumer_group {
+        broker.parked.member_gone(peer, group);
     }
     if let Some(group) = header.consumer_group
         && broker.connections.leave_consumer(group, peer)

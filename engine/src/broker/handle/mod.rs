@@ -9,11 +9,13 @@ pub mod offset;
 pub mod pull;
 pub mod query;
 pub mod relay;
+pub mod reply;
 pub mod reset;
 pub mod send;
 pub mod send_back;
 pub mod stats;
 pub mod topic;
+pub mod transaction;
 
 use std::sync::Arc;
 
@@ -67,6 +69,11 @@ pub fn dispatch(broker: &Arc<Broker>, cx: &Cx, request: Request<'_>, frame: &Fra
         Request::ConsumeDirectly(header) => relay::consume_directly(broker, &header),
         Request::ConsumerStatus(header) => relay::consumer_status(broker, &header),
 
+        Request::EndTransaction(header) => transaction::end(broker, cx, &header),
+        Request::ResumeCheck(header) => transaction::resume_check(broker, &header),
+        Request::SendReply(header) => reply::reply(broker, cx, &header, body),
+        Request::SendReplyV2(header) => reply::reply(broker, cx, &SendMessage::from(header), body),
+
         other => administer(broker, cx, other, frame),
     }
 }
@@ -104,6 +111,9 @@ fn administer(broker: &Arc<Broker>, cx: &Cx, request: Request<'_>, frame: &Frame
         Request::BrokerConfig(_) => admin::config(broker).into(),
         Request::HaStatus(_) => admin::ha_status(broker).into(),
         Request::DeleteExpired(_) => admin::delete_expired(broker).into(),
+
+        Request::UpdateBrokerConfig(_) => admin::update_config(broker, cx, body).into(),
+
         // Names and pushes never come here: their lanes are refused before.
         _ => unsupported(frame.decode().map_or(0, |header| header.code)).into(),
     }

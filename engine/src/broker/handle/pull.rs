@@ -77,7 +77,7 @@ fn park(
     codes: Vec<i32>,
 ) -> Outcome {
     let suspend_ms =
-        if broker.config.long_polling_enable { header.suspend_ms } else { SHORT_POLL_MS };
+        if broker.live().long_polling_enable { header.suspend_ms } else { SHORT_POLL_MS };
     let wait = Wait {
         frame: Frame {
             serialization: frame.serialization,
@@ -85,6 +85,7 @@ fn park(
             body: Bytes::new(),
         },
         answer: cx.answer.clone(),
+        group: header.group.to_owned(),
         deadline_ms: cx.now_ms + suspend_ms.clamp(0, SUSPEND_MS_MAX),
         offset: header.offset,
         codes,

@@ -170,11 +170,6 @@ impl Connections {
         read(&self.tables).consumers.get(name).map(look)
     }
 
-    /// Names of the groups with members.
-    pub fn groups(&self) -> Vec<String> {
-        read(&self.tables).consumers.keys().cloned().collect()
-    }
-
     /// Number of connections with a group.
     pub fn client_count(&self) -> usize {
         let tables = read(&self.tables);
@@ -221,6 +216,13 @@ impl Connections {
             .get(group)
             .map(|members| members.values().cloned().collect())
             .unwrap_or_default()
+    }
+
+    /// The connection of a producer, by its client id.
+    pub fn producer_of_client(&self, client_id: &str) -> Option<Member> {
+        let tables = read(&self.tables);
+        let mut members = tables.producers.values().flat_map(HashMap::values);
+        members.find(|member| member.client_id == client_id && !member.peer.is_closed()).cloned()
     }
 
     /// All producer groups.

@@ -8,9 +8,11 @@ pub mod order_locks;
 pub mod parked;
 pub mod persist;
 pub mod reset_pending;
+pub mod settings;
 pub mod stats;
 pub mod topics;
 pub mod traffic;
+pub mod transactions;
 pub mod trim;
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
