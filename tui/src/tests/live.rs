@@ -166,3 +166,43 @@ fn a_dead_letter_is_resent_and_a_group_replayed_through_the_dialogs() {
     assert!(text(&live.app).contains("queues moved"));
     assert!(state.last_change().expect("readable").is_some_and(|l| l.action == "replay"));
 }
+
+/// Draws on this very terminal for a moment: run it under a pseudo-terminal.
+#[test]
+fn the_terminal_is_as_before_after_a_stop() {
+    let (Ok(namesrv), Ok(_)) =
+        (std::env::var("MQDECK_TEST_NAMESRV"), std::env::var("MQDECK_TEST_TTY"))
+    else {
+        println!("skipped: MQDECK_TEST_NAMESRV and MQDECK_TEST_TTY are not set");
+        return;
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let dir = tempfile::tempdir().expect("a directory");
+    let cluster =
+        Cluster::connect(ClusterConfig::new(vec![namesrv.clone()], runtime.handle().clone()));
+    let stop = crate::StopHandle::new();
+    let settings = crate::Settings {
+        embedded: None,
+        read_only: false,
+        theme: Some("dark".to_owned()),
+        theme_dir: None,
+        interval_ms: 500,
+        state_dir: dir.path().to_owned(),
+        utc: false,
+        context: "live".to_owned(),
+        namesrv,
+        danger_prod: false,
+        commands: false,
+        stop: stop.clone(),
+    };
+    runtime.spawn(async move {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        stop.stop();
+    });
+    assert_eq!(crate::run(&cluster, &settings).expect("a terminal"), crate::Exit::Stopped);
+    assert!(!crossterm::terminal::is_raw_mode_enabled().expect("a terminal"));
+}
