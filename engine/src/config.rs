@@ -98,6 +98,20 @@ pub struct BrokerConfig {
     pub trace_topic_enable: bool,
     /// Whether clients may trace messages of this broker.
     pub trace_on: bool,
+    /// Age of a half message before its producer is asked about it, ms.
+    pub transaction_time_out: u64,
+    /// Checks after which a half message is given up.
+    pub transaction_check_max: u32,
+    /// Pause between rounds of checks, ms.
+    pub transaction_check_interval: u64,
+    /// Largest body of an op message, bytes.
+    pub transaction_op_msg_max_size: u32,
+    /// Longest wait of an end for its op message, ms.
+    pub transaction_op_batch_interval: u64,
+    /// Whether half messages are refused.
+    pub reject_transaction_message: bool,
+    /// Whether replies are stored beside being handed to who waits for them.
+    pub store_reply_message_enable: bool,
 }
 
 impl Default for BrokerConfig {
@@ -134,6 +148,13 @@ impl Default for BrokerConfig {
             region_id: "DefaultRegion".into(),
             trace_topic_enable: true,
             trace_on: true,
+            transaction_time_out: 6_000,
+            transaction_check_max: 15,
+            transaction_check_interval: 30_000,
+            transaction_op_msg_max_size: 4_096,
+            transaction_op_batch_interval: 3_000,
+            reject_transaction_message: false,
+            store_reply_message_enable: true,
         }
     }
 }

@@ -104,10 +104,14 @@ async fn master(load: &Load) -> anyhow::Result<SocketAddr> {
     let names = load.namesrv.split(';').map(str::to_owned).collect();
     let cluster = Cluster::connect(ClusterConfig::new(names, tokio::runtime::Handle::current()));
     let info = cluster.cluster_info().await.context("cannot ask the name server")?;
-    let master = info.broker_addr_table.values().find_map(|broker| broker.master().map(str::to_owned));
+    let master =
+        info.broker_addr_table.values().find_map(|broker| broker.master().map(str::to_owned));
     cluster.close();
     let master = master.context("no master broker is registered")?;
-    tokio::net::lookup_host(&master).await?.next().with_context(|| format!("{master} has no address"))
+    tokio::net::lookup_host(&master)
+        .await?
+        .next()
+        .with_context(|| format!("{master} has no address"))
 }
 
 /// Makes the topic and the broker's caches.

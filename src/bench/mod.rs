@@ -23,6 +23,7 @@ pub fn run(load: &BenchLoad) -> anyhow::Result<String> {
         messages,
         pid,
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     Ok(runtime.block_on(load::produce(load))?.to_string())
 }

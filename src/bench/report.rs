@@ -16,7 +16,8 @@ impl Usage {
     pub fn of(pid: u32) -> Option<Self> {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-        let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
+        let ticks: u64 =
+            fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
         let per_second = rustix::param::clock_ticks_per_second();
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         let anonymous = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;

@@ -18,6 +18,7 @@ use super::state::reset_pending::ResetPending;
 use super::state::stats::Stats;
 use super::state::topics::{Topic, Topics};
 use super::state::traffic::Traffic;
+use super::state::transactions::Transactions;
 use super::state::trim::Trim;
 use crate::clock::Clock;
 use crate::config::BrokerConfig;
@@ -78,7 +79,9 @@ pub struct Broker {
     pub(crate) stats: Stats,
     pub(crate) traffic: Traffic,
     pub(crate) trim: Trim,
+    pub(crate) transactions: Transactions,
     addr_text: String,
+    reply_topic: String,
     memory_window: u64,
     counter: AtomicU32,
     topics_changed: std::sync::Mutex<Option<Box<dyn Fn() + Send>>>,
@@ -93,6 +96,7 @@ impl std::fmt::Debug for Broker {
 impl Broker {
     /// A broker with nobody connected yet.
     pub fn new(parts: Parts) -> Self {
+        let reply_topic = names::reply_topic(&parts.config.broker_cluster_name);
         Self {
             boot_ms: parts.clock.wall_ms(),
             config: parts.config,
@@ -115,7 +119,9 @@ impl Broker {
             stats: Stats::default(),
             traffic: Traffic::default(),
             trim: Trim::default(),
+            transactions: Transactions::default(),
             addr_text: parts.addr.to_string(),
+            reply_topic,
             memory_window: parts.memory_window,
             counter: AtomicU32::new(0),
             topics_changed: std::sync::Mutex::new(None),
@@ -155,7 +161,7 @@ impl Broker {
         names::is_system_topic(name)
             || name == self.config.broker_cluster_name
             || name == self.config.broker_name
-            || name == names::reply_topic(&self.config.broker_cluster_name)
+            || name == self.reply_topic
     }
 
     /// A group, made now if it may be; whether it was made.

@@ -11,5 +11,7 @@ pub mod put;
 pub mod serve;
 pub mod state;
 pub mod task;
+#[cfg(test)]
+mod transaction_tests;
 
 pub use broker::Broker;

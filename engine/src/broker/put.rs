@@ -10,7 +10,7 @@ use crate::protocol::java_hash;
 use crate::protocol::names;
 use crate::protocol::properties::{self, key};
 use crate::protocol::record::{RecordBuf, RecordBuilder, RecordError, RecordView};
-use crate::protocol::sys_flag::SysFlag;
+use crate::protocol::sys_flag::{SysFlag, Transaction};
 use crate::store::{Append, UnitKind};
 
 /// A message on its way to the log.
@@ -30,6 +30,8 @@ pub struct Put<'a> {
     pub born_host: SocketAddr,
     /// Failed attempts so far.
     pub reconsume_times: i32,
+    /// Commit-log offset of the half message that this one commits, else 0.
+    pub prepared_offset: i64,
     /// Body as received, perhaps compressed.
     pub body: &'a [u8],
     /// Property string.
@@ -49,6 +51,7 @@ impl<'a> Put<'a> {
             born_ms: record.born_timestamp(),
             born_host: record.born_host(),
             reconsume_times: record.reconsume_times(),
+            prepared_offset: 0,
             body: record.body(),
             properties: record.properties().to_owned(),
             wait: true,
@@ -91,7 +94,7 @@ impl Broker {
             record,
             tags_code,
             more: Vec::new(),
-            kind: UnitKind::Message,
+            kind: unit_kind(put.sys_flag),
             delay_ms,
             wait: put.wait,
             done: Box::new(|_| {}),
@@ -109,7 +112,7 @@ impl Broker {
             born_host: put.born_host,
             store_host: self.addr,
             reconsume_times: put.reconsume_times,
-            prepared_transaction_offset: 0,
+            prepared_transaction_offset: put.prepared_offset,
             body: put.body,
             properties: &put.properties,
         }
@@ -128,6 +131,15 @@ impl Broker {
         }
         put_unless_equal(text, key::CLUSTER, &self.config.broker_cluster_name);
         properties::close(text);
+    }
+}
+
+/// What the log keeps of prepared and rollback records only for itself gets no unit; half messages
+/// are stored as ordinary ones of their topic.
+fn unit_kind(sys_flag: i32) -> UnitKind {
+    match SysFlag(sys_flag).transaction() {
+        Transaction::None | Transaction::Commit => UnitKind::Message,
+        Transaction::Prepared | Transaction::Rollback => UnitKind::NoUnit,
     }
 }
 

@@ -33,6 +33,8 @@ use crate::protocol::ids::UniqueKeys;
 use crate::store::{Disk, DiskRatios, FlushMode, Store, StoreConfig, StoreError};
 
 use register::Registrar;
+#[cfg(feature = "sim")]
+pub use shell::committer;
 use shell::{BrokerService, NamesrvService, Pool};
 use threads::Threads;
 
@@ -218,6 +220,7 @@ impl Engine {
     pub fn stop(self) -> Result<(), EngineError> {
         let Self { broker, store, stop_tx, tasks, registrar, threads, runtime, .. } = self;
         runtime.block_on(registrar.unregister());
+        task::transaction_check::close(&broker);
         store.refuse_appends();
         // Nobody listens any more only when every task has ended already.
         let _ = stop_tx.send(true);

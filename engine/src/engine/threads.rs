@@ -10,6 +10,7 @@ use crate::broker::Broker;
 use crate::broker::task::delay_delivery::DelayDelivery;
 use crate::broker::task::housekeeping::Housekeeping;
 use crate::broker::task::persist::{self, Positions};
+use crate::broker::task::transaction_check::TransactionCheck;
 use crate::decide::expiry::BROKER_SCAN_MS;
 use crate::namesrv::NameServer;
 use crate::store::{Bell, FlushMode, Store};
@@ -94,11 +95,13 @@ fn tasks(broker: &Arc<Broker>, names: &NameServer, stop: &AtomicBool, bell: &Bel
     let mut delay = DelayDelivery::default();
     let mut housekeeping = Housekeeping::default();
     let mut positions = Positions::default();
+    let mut transactions = TransactionCheck::default();
     let mut names_ms = 0;
     while !stop.load(Ordering::Acquire) {
         let next_ms = delay.run(broker);
         let now_ms = broker.clock.wall_ms();
         housekeeping.run(broker, now_ms, local_day(now_ms));
+        transactions.run(broker, now_ms);
         positions.run(broker, now_ms);
         if crate::broker::task::housekeeping::due(&mut names_ms, now_ms, BROKER_SCAN_MS) {
             for addr in names.expire(now_ms) {

@@ -6,6 +6,7 @@
 
 use super::request::{
     broker, client, group, lock, offset, pull, push, register, route, send, stats, topic,
+    transaction,
 };
 
 /// Where a request is handled.
@@ -92,6 +93,13 @@ requests! {
     907 GET_BROKER_HA_STATUS = HaStatus(client::NoFields), Slow;
     329 DELETE_EXPIRED_COMMITLOG = DeleteExpired(client::NoFields), Slow;
     30001 TRIM_DEAD_LETTERS = TrimDeadLetters(broker::TrimDeadLetters of), Slow;
+
+    37  END_TRANSACTION = EndTransaction(transaction::EndTransaction of), Hot;
+    39  CHECK_TRANSACTION_STATE = CheckTransaction(transaction::CheckTransaction of), Push;
+    323 RESUME_CHECK_HALF_MESSAGE = ResumeCheck(transaction::ResumeCheck of), Slow;
+    324 SEND_REPLY_MESSAGE = SendReply(send::SendMessage of), Hot;
+    325 SEND_REPLY_MESSAGE_V2 = SendReplyV2(send::SendMessageV2 of), Hot;
+    326 PUSH_REPLY_MESSAGE_TO_CLIENT = PushReply(push::PushReply of), Push;
 
     307 GET_CONSUMER_RUNNING_INFO = ConsumerRunningInfo(push::ConsumerRunningInfo of), Hot;
     309 CONSUME_MESSAGE_DIRECTLY = ConsumeDirectly(push::ConsumeDirectly of), Slow;

@@ -239,6 +239,8 @@ impl CommitLog {
         let file = unopened(&self.dir, base);
         let opened = self.storage.open(&file.path, OpenMode::Create)?;
         opened.set_len(self.file_size)?;
+        // Its length must be durable with its name, or the next start would refuse it.
+        opened.sync_data()?;
         self.storage.sync_dir(&self.dir)?;
         let _ = file.file.set(opened); // just made: nobody else has it
         Ok(Arc::new(file))
@@ -276,9 +278,10 @@ impl CommitLog {
             self.storage.remove(&file.path)?;
         }
         if let Some(file) = kept.last().filter(|file| end - file.base < self.file_size) {
+            // Never through a shorter length: a crash in between would leave a file of the wrong one.
             let opened = file.open(self.storage())?;
-            opened.set_len(end - file.base)?;
-            opened.set_len(self.file_size)?;
+            opened.zero(end - file.base, file.base + self.file_size - end)?;
+            opened.sync_data()?;
         }
         if !gone.is_empty() {
             self.storage.sync_dir(&self.dir)?;
@@ -305,7 +308,7 @@ fn unopened(dir: &Path, base: u64) -> LogFile {
 }
 
 /// Checks names and lengths of the files in a fixed-size file queue and answers where they start.
-/// An empty file at the end is not counted: it is the remains of a creation (store.md §1.1).
+/// Empty files are the remains of a creation (store.md §1.1): they and what follows do not count.
 pub(super) fn check_files(
     storage: &dyn Storage,
     dir: &Path,
@@ -313,9 +316,8 @@ pub(super) fn check_files(
 ) -> Result<Vec<u64>, StoreError> {
     let mut entries = storage.list(dir).map_err(StoreError::io(dir))?;
     entries.retain(|entry| !entry.is_dir);
-    if entries.last().is_some_and(|entry| entry.len == 0) {
-        entries.pop();
-    }
+    let whole = entries.iter().position(|entry| entry.len == 0);
+    entries.truncate(whole.unwrap_or(entries.len()));
     let mut bases = Vec::with_capacity(entries.len());
     for entry in entries {
         let path = dir.join(&entry.name);

@@ -4,133 +4,21 @@
 //! decides when. Files look as Apache wants them: full length, no hole, never one without a unit.
 //! Spec: store.md §3, architecture.md §7.
 
-use std::collections::HashMap;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::commit_log::check_files;
 use super::error::StoreError;
-use super::storage::{self, File, LogOffset, OpenMode, Storage};
-use crate::protocol::record::{i32_at, i64_at};
+use super::queue_io::{QueueIo, UNIT, UNIT_LEN, Unit};
+use super::storage::{self, OpenMode};
 
-/// Bytes of a unit.
-pub(super) const UNIT_LEN: usize = 20;
-/// Bytes of a unit, as a position counts them.
-const UNIT: u64 = UNIT_LEN as u64;
-/// Size field of a unit that stands for no record.
-const BLANK_SIZE: i32 = i32::MAX;
-/// Queue files kept open.
-const OPEN_MAX: usize = 512;
 /// Units that are read at once when a queue is loaded.
 const LOAD_UNITS: u64 = 4096;
 
-/// What a queue knows of one message.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Unit {
-    /// Where its record starts.
-    pub log_offset: LogOffset,
-    /// Bytes of its record.
-    pub size: u32,
-    /// Hash of its tag, or when a delayed message is due.
-    pub tags_code: i64,
-}
-
-impl Unit {
-    /// The unit of a queue offset whose record does not exist.
-    pub const BLANK: Self =
-        Self { log_offset: LogOffset(0), size: BLANK_SIZE as u32, tags_code: 0 };
-
-    /// Whether the unit stands for no record.
-    pub fn is_blank(&self) -> bool {
-        self.log_offset.0 == 0 && self.size == BLANK_SIZE as u32
-    }
-
-    /// Log offset behind the record; 0 for a blank unit.
-    pub fn end(&self) -> u64 {
-        if self.is_blank() { 0 } else { self.log_offset.0.saturating_add(u64::from(self.size)) }
-    }
-
-    fn encode(self) -> [u8; UNIT_LEN] {
-        let mut bytes = [0; UNIT_LEN];
-        bytes[..8].copy_from_slice(&self.log_offset.0.to_be_bytes());
-        bytes[8..12].copy_from_slice(&self.size.to_be_bytes());
-        bytes[12..].copy_from_slice(&self.tags_code.to_be_bytes());
-        bytes
-    }
-
-    /// None for bytes that were never written as a unit.
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let log_offset = u64::try_from(i64_at(bytes, 0)?).ok()?;
-        let size = u32::try_from(i32_at(bytes, 8)?).ok().filter(|size| *size > 0)?;
-        Some(Self { log_offset: LogOffset(log_offset), size, tags_code: i64_at(bytes, 12)? })
-    }
-}
-
-/// What every queue needs to reach its files.
-pub(super) struct QueueIo {
-    pub storage: Arc<dyn Storage>,
-    pub dir: PathBuf,
-    /// Bytes of a queue file, a multiple of [`UNIT_LEN`].
-    pub file_size: u64,
-    /// Bytes of all tails.
-    pub tail_bytes: AtomicUsize,
-    open: Mutex<HashMap<(u64, u64), OpenFile>>,
-    tick: AtomicU64,
-}
-
-struct OpenFile {
-    file: Arc<dyn File>,
-    used: u64,
-}
-
-impl QueueIo {
-    pub fn new(storage: Arc<dyn Storage>, root: &Path, file_size: u64) -> Self {
-        Self {
-            storage,
-            dir: root.join("consumequeue"),
-            file_size: file_size.next_multiple_of(UNIT),
-            tail_bytes: AtomicUsize::new(0),
-            open: Mutex::default(),
-            tick: AtomicU64::new(1),
-        }
-    }
-
-    fn open_files(&self) -> MutexGuard<'_, HashMap<(u64, u64), OpenFile>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn file(&self, queue: &Queue, base: u64, mode: OpenMode) -> io::Result<Arc<dyn File>> {
-        let tick = self.tick.fetch_add(1, Ordering::Relaxed);
-        if let Some(open) = self.open_files().get_mut(&(queue.uid, base)) {
-            open.used = tick;
-            return Ok(Arc::clone(&open.file));
-        }
-        let path = queue.dir(self).join(storage::file_name(base));
-        let file = self.storage.open(&path, mode)?;
-        let mut open = self.open_files();
-        if open.len() >= OPEN_MAX {
-            // Half at once, so that this is rare.
-            let mut uses: Vec<u64> = open.values().map(|open| open.used).collect();
-            uses.sort_unstable();
-            let limit = uses[uses.len() / 2];
-            open.retain(|_, open| open.used > limit);
-        }
-        open.insert((queue.uid, base), OpenFile { file: Arc::clone(&file), used: tick });
-        Ok(file)
-    }
-
-    fn remove_file(&self, queue: &Queue, base: u64) -> io::Result<()> {
-        self.open_files().remove(&(queue.uid, base));
-        self.storage.remove(&queue.dir(self).join(storage::file_name(base)))
-    }
-
-    /// Forgets the open files of a queue.
-    pub fn forget(&self, queue: &Queue) {
-        self.open_files().retain(|(uid, _), _| *uid != queue.uid);
-    }
-}
+/// A tail that was shorter than this when it was written gives its memory back.
+const TAIL_KEPT: usize = 4096;
 
 /// A queue.
 pub(super) struct Queue {
@@ -253,48 +141,83 @@ impl Queue {
         }
     }
 
-    /// Reads a queue's files: units in order up to the first that is none (store.md §7.2). None
-    /// when the directory holds no unit; a file without one is removed.
-    pub fn load(io: &QueueIo, topic: Arc<str>, id: i32) -> Result<Option<Self>, StoreError> {
+    /// Reads a queue's files: units in order up to the first that is none (store.md §7.2). None when
+    /// the directory holds no unit. What lies behind the last unit is removed, so that nothing stale
+    /// comes to life when the queue has grown that far again.
+    ///
+    /// Units of records that start at or before `trusted` are known to be durable.
+    pub fn load(
+        io: &QueueIo,
+        topic: Arc<str>,
+        id: i32,
+        trusted: u64,
+    ) -> Result<Option<Self>, StoreError> {
         let queue = Self::new(topic, id, 0);
         let dir = queue.dir(io);
         let bases = check_files(io.storage.as_ref(), &dir, io.file_size)?;
-        let Some(first) = bases.first().copied() else { return Ok(None) };
-        let fail = StoreError::io(&dir);
-        let found = queue.find_end(io, &bases);
-        let (next, last_end) = found.map_err(fail)?;
+        queue.load_files(io, &bases, trusted).map_err(StoreError::io(&dir))
+    }
+
+    fn load_files(self, io: &QueueIo, bases: &[u64], trusted: u64) -> io::Result<Option<Self>> {
+        let first = bases.first().copied().unwrap_or(0);
+        let start = self.trusted_file(io, bases, trusted)?;
+        let (next, last_end) = self.find_end(io, bases, start)?;
         let end = next * UNIT;
-        for base in bases.iter().filter(|base| **base >= end) {
-            io.remove_file(&queue, *base).map_err(StoreError::io(&dir))?;
+        let dir = self.dir(io);
+        let entries = io.storage.list(&dir)?;
+        for base in entries.iter().filter_map(|entry| storage::parse_file_name(&entry.name)) {
+            if base >= end || bases.is_empty() {
+                io.remove_file(&self, base)?;
+            }
         }
-        if end <= first {
+        if end <= first || bases.is_empty() {
             return Ok(None);
         }
         let files = (first, (end - 1) / io.file_size * io.file_size + io.file_size);
+        if end < files.1 {
+            let base = files.1 - io.file_size;
+            io.file(&self, base, OpenMode::Existing)?.zero(end - base, files.1 - end)?;
+        }
         {
-            let mut state = queue.lock();
+            let mut state = self.lock();
             state.files = files;
             state.tail_base = next;
-            state.synced = next;
             state.last_end = last_end;
             state.min = first / UNIT;
+            // Units that only the page cache may have are synced once more.
+            let unsure = last_end > trusted;
+            state.synced = if unsure { start / UNIT } else { next };
+            state.undurable = unsure.then_some(trusted);
         }
-        queue.assigned.store(next, Ordering::Relaxed);
-        Ok(Some(queue))
+        self.assigned.store(next, Ordering::Relaxed);
+        Ok(Some(self))
     }
 
-    fn find_end(&self, io: &QueueIo, bases: &[u64]) -> io::Result<(u64, u64)> {
+    /// Where the last file starts whose first unit is known to be durable, as all before it are; at
+    /// most the third from the end.
+    fn trusted_file(&self, io: &QueueIo, bases: &[u64], trusted: u64) -> io::Result<u64> {
+        let latest = bases.len().saturating_sub(2);
+        for base in bases[..latest].iter().rev() {
+            let mut bytes = Vec::new();
+            self.read_bytes(io, &mut bytes, base / UNIT, UNIT_LEN)?;
+            if Unit::decode(&bytes).is_some_and(|unit| unit.log_offset.0 <= trusted) {
+                return Ok(*base);
+            }
+        }
+        Ok(bases.first().copied().unwrap_or(0))
+    }
+
+    /// The first queue offset without a unit, and the log offset behind the last record.
+    fn find_end(&self, io: &QueueIo, bases: &[u64], start: u64) -> io::Result<(u64, u64)> {
         let mut last_end = 0;
-        let mut next = bases.first().copied().unwrap_or(0) / UNIT;
-        for base in &bases[bases.len().saturating_sub(3)..] {
-            next = base / UNIT;
+        let mut next = start / UNIT;
+        for base in bases.iter().filter(|base| **base >= start) {
             let file_end = (base + io.file_size) / UNIT;
             while next < file_end {
                 let mut bytes = Vec::new();
                 let want = (file_end - next).min(LOAD_UNITS) as usize * UNIT_LEN;
                 self.read_bytes(io, &mut bytes, next, want)?;
-                let whole = bytes.chunks_exact(UNIT_LEN);
-                for chunk in whole {
+                for chunk in bytes.chunks_exact(UNIT_LEN) {
                     let Some(unit) = Unit::decode(chunk) else { return Ok((next, last_end)) };
                     last_end = unit.end().max(last_end);
                     next += 1;
@@ -351,7 +274,10 @@ impl Queue {
     }
 
     pub fn work(&self) -> Work {
-        let state = self.lock();
+        let mut state = self.lock();
+        if state.tail.is_empty() && state.synced >= state.tail_base {
+            state.undurable = None;
+        }
         Work {
             tail_bytes: state.tail.len(),
             tail_since_ns: state.tail_since_ns,
@@ -450,8 +376,9 @@ impl Queue {
         state.files = files;
         state.tail.drain(..done);
         state.tail_base += (done / UNIT_LEN) as u64;
-        if state.tail.is_empty() {
-            state.tail.shrink_to(4096);
+        if state.tail.is_empty() && done < TAIL_KEPT {
+            // A quiet queue costs no memory; a busy one keeps its buffer.
+            state.tail = Vec::new();
         }
         io.tail_bytes.fetch_sub(done, Ordering::Relaxed);
         Ok(())
@@ -480,7 +407,8 @@ impl Queue {
     pub fn sync(&self, io: &QueueIo) -> io::Result<()> {
         let (from, to, deleted) = {
             let state = self.lock();
-            (state.synced * UNIT, state.tail_base * UNIT, state.deleted)
+            // What expired before it was synced need not be any more.
+            ((state.synced * UNIT).max(state.files.0), state.tail_base * UNIT, state.deleted)
         };
         let mut base = from / io.file_size * io.file_size;
         while base < to && !deleted {
@@ -547,8 +475,7 @@ impl Queue {
         if last > files.0 && end < last {
             let base = last - io.file_size;
             let file = io.file(self, base, OpenMode::Existing)?;
-            file.set_len(end - base)?;
-            file.set_len(io.file_size)?;
+            file.zero(end - base, last - end)?;
         }
         io.storage.sync_dir(&self.dir(io))?;
         Ok((files.0, last))

@@ -15,7 +15,7 @@ use rustix::fs::{FallocateFlags, FlockOperation};
 use rustix::io::Errno;
 
 use super::mapped;
-use super::storage::{Entry, File, Mapping, OpenMode, Space, Storage};
+use super::storage::{self, Entry, File, Mapping, OpenMode, Space, Storage};
 
 /// Buffers that one vectored write takes at most.
 const BUFFERS_MAX: usize = 1024;
@@ -196,6 +196,14 @@ impl File for DiskFile {
         self.file.set_len(len)
     }
 
+    fn zero(&self, offset: u64, len: u64) -> io::Result<()> {
+        let how = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        match rustix::fs::fallocate(&self.file, how, offset, len) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => storage::write_zeros(self, offset, len),
+            other => Ok(other?),
+        }
+    }
+
     fn reserve(&self, offset: u64, len: u64) -> io::Result<()> {
         match rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, offset, len) {
             Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
@@ -231,6 +239,17 @@ mod tests {
         assert!(Disk.lock(&path).unwrap().is_none());
         drop(first);
         assert!(Disk.lock(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn zeroing_keeps_the_length_and_what_is_around() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = Disk.open(&dir.path().join("f"), OpenMode::Create).unwrap();
+        storage::write_all(file.as_ref(), &[7; 10_000], 0).unwrap();
+        file.zero(100, 9_800).unwrap();
+        let mut back = Vec::new();
+        file.read_at(&mut back, 20_000, 0).unwrap();
+        assert_eq!(back, [vec![7; 100], vec![0; 9_800], vec![7; 100]].concat());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Used by recovery and by the index thread; the append path makes the same units from what its
 //! caller knows already. Spec: store.md §3.1, §4.
 
-use super::consume_queue::Unit;
+use super::queue_io::Unit;
 use super::storage::LogOffset;
 use crate::protocol::java_hash;
 use crate::protocol::names;

@@ -8,7 +8,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::append::{Appended, Arrival, Done, Finished, PutStatus};
+use super::append::Finished;
+use super::append_queue::{Appended, Arrival, Done, PutStatus};
 use super::commit_log::FlushMode;
 use super::error::StoreError;
 use super::storage;

@@ -1,6 +1,7 @@
 //! One data directory: log, consume queues, index, positions. The only door is `Store`.
 
 mod append;
+mod append_queue;
 mod bell;
 mod checkpoint;
 mod commit_log;
@@ -12,6 +13,7 @@ mod flush;
 mod index;
 mod json_file;
 mod mapped;
+mod queue_io;
 mod queue_table;
 mod read;
 mod recovery;
@@ -25,13 +27,13 @@ mod store;
 pub mod test_storage;
 mod upkeep;
 
-pub use append::{Append, Appended, Arrival, Done, PutStatus, UnitKind};
+pub use append_queue::{Append, Appended, Arrival, Done, PutStatus, UnitKind};
 pub use bell::Bell;
 pub use commit_log::{FlushMode, Positions};
-pub use consume_queue::Unit;
 pub use disk::Disk;
 pub use error::StoreError;
 pub use index::KeyHits;
+pub use queue_io::Unit;
 pub use read::{Boundary, Match, Read, ReadLimit, ReadStatus};
 pub use recovery::Recovery;
 pub use storage::{Entry, File, LogOffset, Mapping, OpenMode, QueueOffset, Space, Storage};

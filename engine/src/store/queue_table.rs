@@ -9,8 +9,9 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::commit_log::check_files;
-use super::consume_queue::{Queue, QueueIo, Unit};
+use super::consume_queue::Queue;
 use super::error::StoreError;
+use super::queue_io::{QueueIo, Unit};
 use crate::protocol::names;
 
 const SHARDS: usize = 16;
@@ -160,13 +161,21 @@ impl QueueTable {
         Ok(())
     }
 
-    /// Reads every queue from its files.
-    pub fn load(&self) -> Result<(), StoreError> {
+    /// Reads every queue from its files. Units of records that start at or before `trusted` are
+    /// known to be durable.
+    pub fn load(&self, trusted: u64) -> Result<(), StoreError> {
+        let mut unsure = Vec::new();
         for (topic, id) in self.directories()? {
-            if let Some(queue) = Queue::load(&self.io, topic, id)? {
-                self.insert(queue);
+            if let Some(queue) = Queue::load(&self.io, topic, id, trusted)? {
+                let queue = Arc::new(queue);
+                if queue.work().undurable.is_some() {
+                    unsure.push(Arc::clone(&queue));
+                }
+                let mut shard = self.write(&queue.topic);
+                shard.entry(Arc::clone(&queue.topic)).or_default().insert(queue.id, queue);
             }
         }
+        self.put_busy(unsure);
         Ok(())
     }
 }

@@ -5,8 +5,9 @@
 
 use bytes::Bytes;
 
-use super::consume_queue::{Bounds, Queue, Unit};
+use super::consume_queue::{Bounds, Queue};
 use super::error::StoreError;
+use super::queue_io::{UNIT_LEN, Unit};
 use super::storage::{LogOffset, QueueOffset};
 use super::store::Store;
 use crate::protocol::record::{self, RecordView};
@@ -355,7 +356,7 @@ impl Reader<'_> {
     /// A unit that ends the files too early: damage that the next start repairs.
     fn step_over_hole(&mut self, from: u64) {
         if from < self.read.max_offset.0 && self.examined == 0 {
-            let units = self.store.queues.io.file_size / super::consume_queue::UNIT_LEN as u64;
+            let units = self.store.queues.io.file_size / UNIT_LEN as u64;
             let next = (from / units + 1) * units;
             self.read.next_offset = QueueOffset(next.min(self.read.max_offset.0));
         }

@@ -11,10 +11,10 @@ use std::sync::atomic::Ordering;
 
 use super::checkpoint::{AbortMark, Checkpoint, LastStop};
 use super::commit_log::{CommitLog, check_files};
-use super::consume_queue::{QueueIo, Unit};
 use super::dispatch;
 use super::error::StoreError;
 use super::flush::UNSYNCED_FILE;
+use super::queue_io::{QueueIo, Unit};
 use super::queue_table::QueueTable;
 use super::scan::{Checksum, Scanner, Step};
 use super::snapshot;
@@ -206,7 +206,8 @@ impl Recoverer<'_> {
             let clear = || storage.remove_dir(&dir).and_then(|()| storage.create_dir(&dir));
             return clear().map_err(StoreError::io(&dir));
         }
-        self.queues.load()?;
+        let known = u64::try_from(self.checkpoint.queue_offset).unwrap_or(0);
+        self.queues.load(if self.abnormal { known } else { u64::MAX })?;
         if !self.abnormal {
             // A clean stop left everything durable up to the last message of any queue at least.
             self.durable = self.queues.all().iter().map(|queue| queue.last_end()).max();
@@ -263,6 +264,12 @@ impl Recoverer<'_> {
         let mut at = from;
         loop {
             match scanner.step(at, Checksum::Verify)? {
+                // No checksum covers what follows the body.
+                Step::Record(view)
+                    if self.durable.is_none_or(|durable| at >= durable) && is_torn(&view) =>
+                {
+                    break;
+                }
                 Step::Record(view) => {
                     if !self.take(&view, gaps, &mut found)? {
                         return Ok(Scan::Gap);
@@ -410,6 +417,12 @@ impl Recoverer<'_> {
         };
         Ok(Opened { log, queues, recovery, last, abort, checkpoint, indexed: None })
     }
+}
+
+/// Whether a record has zeros where its last bytes should be: pages that the disk never got. A topic
+/// has no such byte, and properties do not end with one.
+fn is_torn(view: &RecordView<'_>) -> bool {
+    view.properties_bytes().last() == Some(&0) || view.topic().contains('\0')
 }
 
 /// Writes the same bytes once more: after a kill or an I/O error they may exist only as clean pages

@@ -96,6 +96,8 @@ pub trait File: Send + Sync {
     fn len(&self) -> io::Result<u64>;
     /// Sets the length; new bytes are zero and take no room.
     fn set_len(&self, len: u64) -> io::Result<()>;
+    /// Makes a range zero and gives its room back. The length stays.
+    fn zero(&self, offset: u64, len: u64) -> io::Result<()>;
     /// Takes room for a range without changing content or length. Does nothing where the file system
     /// cannot.
     fn reserve(&self, offset: u64, len: u64) -> io::Result<()>;

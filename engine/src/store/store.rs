@@ -11,7 +11,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::append::{AppendQueue, Arrival, Writer};
+use super::append::Writer;
+use super::append_queue::{AppendQueue, Arrival};
 use super::bell::Bell;
 use super::checkpoint::{ABORT_FILE, AbortMark, Checkpoint};
 use super::commit_log::{CommitLog, FlushMode, Positions};

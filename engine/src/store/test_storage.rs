@@ -330,6 +330,21 @@ impl File for TestFile {
         Ok(())
     }
 
+    fn zero(&self, offset: u64, len: u64) -> io::Result<()> {
+        let mut content = lock(&self.content);
+        let end = content.pending.len.min(offset + len);
+        let mut at = offset;
+        while at < end {
+            let now = (end - at).min(PAGE as u64 - at % PAGE as u64);
+            if let Some(page) = content.pending.pages.get_mut(&(at / PAGE as u64)) {
+                let inside = (at % PAGE as u64) as usize;
+                page[inside..inside + now as usize].fill(0);
+            }
+            at += now;
+        }
+        Ok(())
+    }
+
     fn reserve(&self, _offset: u64, _len: u64) -> io::Result<()> {
         Ok(())
     }

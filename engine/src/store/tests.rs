@@ -555,3 +555,106 @@ fn delayed_and_half_messages_have_their_units_and_none() {
     assert_eq!(bench.store.max_offset("T", 0), QueueOffset(0));
     assert!(bench.store.record_at(appended.physical).unwrap().is_some());
 }
+
+#[test]
+fn the_real_disk_keeps_everything_while_all_threads_run() {
+    const WRITERS: i32 = 4;
+    const EACH: usize = 500;
+    for flush in [FlushMode::Async, FlushMode::Sync] {
+        let dir = tempfile::tempdir().unwrap();
+        let config =
+            StoreConfig { root: dir.path().to_owned(), flush, disk_free_min: 0, ..small() };
+        let open = || {
+            let clock = Arc::new(crate::clock::SystemClock::new());
+            Store::open(Arc::new(Disk), config.clone(), clock).unwrap()
+        };
+        let store = open();
+        let tick = Duration::from_millis(1);
+        std::thread::scope(|scope| {
+            scope.spawn(|| while store.flush_turn(tick) {});
+            scope.spawn(|| while store.disk_turn(tick) {});
+            scope.spawn(|| while store.index_turn(tick) {});
+            let writers: Vec<_> = (0..WRITERS)
+                .map(|queue| {
+                    let store = &store;
+                    scope.spawn(move || {
+                        for number in 0..EACH {
+                            let text = format!("UNIQ_KEY\u{1}u{queue}-{number}\u{2}");
+                            let body = number.to_string();
+                            let told = store.append_now(message("T", queue, &body, &text));
+                            assert_eq!(told.status, PutStatus::Ok);
+                            assert_eq!(told.queue_offset, QueueOffset(number as u64));
+                        }
+                    })
+                })
+                .collect();
+            for writer in writers {
+                writer.join().unwrap();
+            }
+            store.end_threads();
+        });
+        store.close().unwrap();
+        drop(store);
+        let store = open();
+        assert!(store.recovered().fast);
+        for queue in 0..WRITERS {
+            assert_eq!(store.max_offset("T", queue), QueueOffset(EACH as u64));
+            let read = read_from(&store, "T", queue, QueueOffset(EACH as u64 - 1));
+            assert_eq!(RecordView::parse(&read.records[0]).unwrap().body(), b"499");
+            let key = format!("u{queue}-7");
+            assert_eq!(store.query_key("T", &key, 9, 0, i64::MAX).unwrap().offsets.len(), 1);
+        }
+    }
+}
+
+/// Prints what one append costs: `cargo test --release -p mqdeck-engine --lib cost_of -- --ignored
+/// --nocapture`. Nothing is asserted (architecture.md §11).
+#[test]
+#[ignore = "a measurement"]
+fn cost_of_appending_and_reading() {
+    const MESSAGES: usize = 400_000;
+    let dir = tempfile::tempdir().unwrap();
+    let config =
+        StoreConfig { root: dir.path().to_owned(), disk_free_min: 0, ..StoreConfig::default() };
+    let clock = Arc::new(crate::clock::SystemClock::new());
+    let store = Store::open(Arc::new(Disk), config, Arc::clone(&clock) as _).unwrap();
+    let now = || crate::clock::Clock::monotonic_ns(clock.as_ref());
+    let body = "x".repeat(1000);
+    for group in [1, 16, 64] {
+        let mut spent = 0;
+        for start in 0..MESSAGES / 4 / group {
+            let items: Vec<Append> = (0..group)
+                .map(|n| {
+                    let text =
+                        format!("UNIQ_KEY\u{1}u{start}-{n}\u{2}KEYS\u{1}k{n}\u{2}TAGS\u{1}a\u{2}");
+                    message("T", (n % 8) as i32, &body, &text)
+                })
+                .collect();
+            let begun = now();
+            store.submit(items);
+            while store.commit() > 0 {}
+            spent += now() - begun;
+            if start % 1000 == 0 {
+                store.disk_turn(Duration::ZERO);
+            }
+        }
+        println!("append, groups of {group}: {} ns", spent as usize / (MESSAGES / 4));
+    }
+    let begun = now();
+    store.query_key("T", "u0-0", 1, 0, i64::MAX).unwrap();
+    while store.index.as_ref().unwrap().indexed() < store.positions().visible.0 {
+        store.index_turn(Duration::ZERO);
+    }
+    let count = 3 * (MESSAGES / 4) as u64;
+    println!("index, three keys a message: {} ns a message", (now() - begun) / count);
+    let (begun, mut read, mut from) = (now(), 0, QueueOffset(0));
+    while from < store.max_offset("T", 0) {
+        let found = read_from(&store, "T", 0, from);
+        read += found.records.len() as u64;
+        from = found.next_offset;
+    }
+    println!("read, 32 at a time: {} ns a message", (now() - begun) / read);
+    let begun = now();
+    drop(store);
+    println!("drop: {} ms", (now() - begun) / 1_000_000);
+}

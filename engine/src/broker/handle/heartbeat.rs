@@ -83,6 +83,9 @@ pub fn unregister(broker: &Broker, cx: &Cx, header: &UnregisterClient<'_>) -> Re
     if let Some(group) = header.producer_group {
         broker.connections.leave_producer(group, peer);
     }
+    if let Some(group) = header.consumer_group {
+        broker.parked.member_gone(peer, group);
+    }
     if let Some(group) = header.consumer_group
         && broker.connections.leave_consumer(group, peer)
     {

@@ -9,11 +9,13 @@ pub mod offset;
 pub mod pull;
 pub mod query;
 pub mod relay;
+pub mod reply;
 pub mod reset;
 pub mod send;
 pub mod send_back;
 pub mod stats;
 pub mod topic;
+pub mod transaction;
 
 use std::sync::Arc;
 
@@ -66,6 +68,11 @@ pub fn dispatch(broker: &Arc<Broker>, cx: &Cx, request: Request<'_>, frame: &Fra
         Request::ConsumerRunningInfo(header) => relay::running_info(broker, cx, &header),
         Request::ConsumeDirectly(header) => relay::consume_directly(broker, &header),
         Request::ConsumerStatus(header) => relay::consumer_status(broker, &header),
+
+        Request::EndTransaction(header) => transaction::end(broker, cx, &header),
+        Request::ResumeCheck(header) => transaction::resume_check(broker, &header),
+        Request::SendReply(header) => reply::reply(broker, cx, &header, body),
+        Request::SendReplyV2(header) => reply::reply(broker, cx, &SendMessage::from(header), body),
 
         other => administer(broker, cx, other, frame),
     }

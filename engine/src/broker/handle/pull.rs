@@ -85,6 +85,7 @@ fn park(
             body: Bytes::new(),
         },
         answer: cx.answer.clone(),
+        group: header.group.to_owned(),
         deadline_ms: cx.now_ms + suspend_ms.clamp(0, SUSPEND_MS_MAX),
         offset: header.offset,
         codes,

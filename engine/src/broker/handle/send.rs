@@ -17,37 +17,40 @@ use crate::protocol::ext_fields::Fields;
 use crate::protocol::perm::Perm;
 use crate::protocol::properties::{self, key};
 use crate::protocol::request::send::{SendMessage, SendResponse};
+use crate::protocol::sys_flag::{SysFlag, Transaction};
 use crate::protocol::{batch, ids, java_hash, names, response_code};
 use crate::store::{Append, Appended, PutStatus, UnitKind};
 
 /// A send that passed all checks.
-struct Accepted {
-    topic: Arc<Topic>,
-    queue_id: i32,
+pub(super) struct Accepted {
+    pub(super) topic: Arc<Topic>,
+    pub(super) queue_id: i32,
+    /// To be stored as a half message.
+    half: bool,
     properties: String,
-    made: bool,
+    pub(super) made: bool,
 }
 
 /// 10, 310, 320: checks a message or batch and appends it.
 pub fn send(broker: &Arc<Broker>, cx: &Cx, header: &SendMessage<'_>, body: &Bytes) -> Outcome {
     match prepare(broker, cx, header, body) {
         Ok(accepted) if header.batch == Some(true) => {
-            send_batch(broker, cx, header, body, accepted)
+            send_batch(broker, cx, header, body, &accepted)
         }
         Ok(accepted) => send_one(broker, cx, header, body, accepted),
         Err(reply) => reply.into(),
     }
 }
 
-fn refuse(refusal: Refusal) -> Reply {
+pub(super) fn refuse(refusal: Refusal) -> Reply {
     Reply::refuse(refusal.code, refusal.remark)
 }
 
-fn illegal(remark: impl Into<Cow<'static, str>>) -> Reply {
+pub(super) fn illegal(remark: impl Into<Cow<'static, str>>) -> Reply {
     Reply::refuse(response_code::MESSAGE_ILLEGAL, remark)
 }
 
-fn prepare(
+pub(super) fn prepare(
     broker: &Arc<Broker>,
     cx: &Cx,
     header: &SendMessage<'_>,
@@ -64,13 +67,13 @@ fn prepare(
     let made = made || group_made;
     match decision {
         Decision::Refuse(refusal) => Err(refuse(refusal)),
-        Decision::Accept { queue, .. } => {
+        Decision::Accept { queue, half } => {
             check_size(broker, body, text)?;
             let topic = topic.expect("an unknown topic was refused above");
             let mut properties = String::with_capacity(text.len() + 160);
             properties.push_str(text);
             broker.complete_properties(&mut properties, cx.now_ms);
-            Ok(Accepted { topic, queue_id: queue, properties, made })
+            Ok(Accepted { topic, queue_id: queue, half, properties, made })
         }
         Decision::DeadLetter => {
             check_size(broker, body, text)?;
@@ -80,7 +83,7 @@ fn prepare(
             broker.complete_properties(&mut properties, cx.now_ms);
             properties::set(&mut properties, key::DELAY, "-1");
             broker.stats.add("DLQ_PUT_NUMS", &format!("{}@{group}", header.topic), 1);
-            Ok(Accepted { topic, queue_id: 0, properties, made: made || dlq_made })
+            Ok(Accepted { topic, queue_id: 0, half: false, properties, made: made || dlq_made })
         }
     }
 }
@@ -147,7 +150,7 @@ fn decide(
         retry,
         key_missing: compacted && properties::get(text, key::KEYS).is_none(),
         transaction: properties::get(text, key::TRANSACTION_PREPARED) == Some("true"),
-        transactions_refused: true,
+        transactions_refused: broker.config.reject_transaction_message,
         delayed_retry: attempts > 0
             && broker.levels.level_of(properties::get(text, key::DELAY)).is_some(),
         batch: header.batch == Some(true),
@@ -183,7 +186,12 @@ fn check_size(broker: &Broker, body: &Bytes, text: &str) -> Result<(), Reply> {
     Ok(())
 }
 
-fn put<'a>(cx: &Cx, header: &SendMessage<'_>, accepted: &Accepted, body: &'a [u8]) -> Put<'a> {
+pub(super) fn put<'a>(
+    cx: &Cx,
+    header: &SendMessage<'_>,
+    accepted: &Accepted,
+    body: &'a [u8],
+) -> Put<'a> {
     Put {
         topic: Arc::clone(&accepted.topic.name),
         queue_id: accepted.queue_id,
@@ -192,6 +200,7 @@ fn put<'a>(cx: &Cx, header: &SendMessage<'_>, accepted: &Accepted, body: &'a [u8
         born_ms: header.born_ms,
         born_host: cx.answer.peer.remote(),
         reconsume_times: header.reconsume_times.unwrap_or(0),
+        prepared_offset: 0,
         body,
         properties: String::new(),
         wait: true,
@@ -209,9 +218,12 @@ fn send_one(
     let unique = properties::get(&accepted.properties, key::UNIQ_KEY).map(str::to_owned);
     put.wait = properties::get(&accepted.properties, key::WAIT) != Some("false");
     put.properties = accepted.properties;
-    match broker.append_of(put, Delay::Obey) {
+    let delay = if accepted.half { make_half(&mut put, unique.as_deref()) } else { Delay::Obey };
+    let topic =
+        if accepted.half { Arc::clone(&put.topic) } else { Arc::clone(&accepted.topic.name) };
+    match broker.append_of(put, delay) {
         Ok(append) => {
-            let count = Count { topic: accepted.topic, messages: 1, bytes: body.len() };
+            let count = Count { topic, messages: 1, bytes: body.len() };
             let then = answer(broker, accepted.queue_id, unique, count);
             Outcome::Stored { append, then, persist: accepted.made }
         }
@@ -219,13 +231,27 @@ fn send_one(
     }
 }
 
+/// Turns a message into a half message; a delay that it asks for counts from its commit on.
+fn make_half(put: &mut Put<'_>, unique: Option<&str>) -> Delay {
+    properties::set(&mut put.properties, key::TRANSACTION_ID, unique.unwrap_or(""));
+    properties::set(&mut put.properties, key::REAL_TOPIC, &put.topic);
+    properties::set(&mut put.properties, key::REAL_QUEUE_ID, &put.queue_id.to_string());
+    put.topic = Arc::from(names::HALF_TOPIC);
+    put.queue_id = 0;
+    put.sys_flag = SysFlag(put.sys_flag).with_transaction(Transaction::None).0;
+    Delay::Done
+}
+
 fn send_batch(
     broker: &Arc<Broker>,
     cx: &Cx,
     header: &SendMessage<'_>,
     body: &Bytes,
-    accepted: Accepted,
+    accepted: &Accepted,
 ) -> Outcome {
+    if accepted.half || SysFlag(header.sys_flag).transaction() != Transaction::None {
+        return illegal("a batch cannot be part of a transaction").into();
+    }
     let elements = match batch::decode(body) {
         Ok(elements) if !elements.is_empty() => elements,
         Ok(_) => return illegal("the batch is empty").into(),
@@ -234,7 +260,7 @@ fn send_batch(
     let mut records = Vec::with_capacity(elements.len());
     let mut unique = Vec::with_capacity(elements.len());
     for element in &elements {
-        let mut put = put(cx, header, &accepted, element.body);
+        let mut put = put(cx, header, accepted, element.body);
         put.flag = element.flag;
         element.properties.clone_into(&mut put.properties);
         properties::close(&mut put.properties);
@@ -259,14 +285,15 @@ fn send_batch(
         wait: properties::get(&accepted.properties, key::WAIT) != Some("false"),
         done: Box::new(|_| {}),
     };
-    let count = Count { topic: accepted.topic, messages, bytes: body.len() };
+    let topic = Arc::clone(&accepted.topic.name);
+    let count = Count { topic, messages, bytes: body.len() };
     let then = answer(broker, accepted.queue_id, Some(unique.join(",")), count);
     Outcome::Stored { append, then, persist: accepted.made }
 }
 
 /// What is counted once a message is stored.
 struct Count {
-    topic: Arc<Topic>,
+    topic: Arc<str>,
     messages: usize,
     bytes: usize,
 }
@@ -275,7 +302,7 @@ fn answer(broker: &Arc<Broker>, queue_id: i32, unique: Option<String>, count: Co
     let broker = Arc::clone(broker);
     let start_ns = broker.clock.monotonic_ns();
     Box::new(move |appended| {
-        broker.count_put(&count.topic.name, count.messages, count.bytes, start_ns, &appended);
+        broker.count_put(&count.topic, count.messages, count.bytes, start_ns, &appended);
         let (code, remark) = status(appended.status);
         let mut reply = Reply { code, remark, ..Reply::default() };
         if appended.is_stored() {
@@ -285,7 +312,12 @@ fn answer(broker: &Arc<Broker>, queue_id: i32, unique: Option<String>, count: Co
     })
 }
 
-fn fields(broker: &Broker, appended: &Appended, queue_id: i32, unique: Option<String>) -> Fields {
+pub(super) fn fields(
+    broker: &Broker,
+    appended: &Appended,
+    queue_id: i32,
+    unique: Option<String>,
+) -> Fields {
     let mut fields = Fields::new();
     SendResponse {
         message_id: message_ids(broker, appended),

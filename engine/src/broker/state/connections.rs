@@ -218,6 +218,13 @@ impl Connections {
             .unwrap_or_default()
     }
 
+    /// The connection of a producer, by its client id.
+    pub fn producer_of_client(&self, client_id: &str) -> Option<Member> {
+        let tables = read(&self.tables);
+        let mut members = tables.producers.values().flat_map(HashMap::values);
+        members.find(|member| member.client_id == client_id && !member.peer.is_closed()).cloned()
+    }
+
     /// All producer groups.
     pub fn all_producers(&self) -> BTreeMap<String, Vec<Member>> {
         let tables = read(&self.tables);

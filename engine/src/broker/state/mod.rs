@@ -11,6 +11,7 @@ pub mod reset_pending;
 pub mod stats;
 pub mod topics;
 pub mod traffic;
+pub mod transactions;
 pub mod trim;
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};

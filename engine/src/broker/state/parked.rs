@@ -19,6 +19,8 @@ pub struct Wait {
     pub frame: Frame,
     /// Whom to answer.
     pub answer: Answer,
+    /// The group that pulls.
+    pub group: String,
     /// Answered then at the latest, ms.
     pub deadline_ms: i64,
     /// Next queue offset that it waits for.
@@ -100,6 +102,11 @@ impl Parked {
         if !self.is_empty() {
             self.drain_where(|wait| wait.answer.peer.id() == peer);
         }
+    }
+
+    /// Drops the waits of a member that has left its group: a reset must not be told to it any more.
+    pub fn member_gone(&self, peer: PeerId, group: &str) {
+        self.drain_where(|wait| wait.answer.peer.id() == peer && wait.group == group);
     }
 
     fn drain_where(&self, gone: impl Fn(&Wait) -> bool) -> Vec<Wait> {

@@ -59,28 +59,35 @@ struct Item {
     windows: Mutex<Windows>,
 }
 
+/// The counters of one name, by key.
+type Named = (&'static str, HashMap<String, Arc<Item>>);
+
 /// Counters by name and key.
 #[derive(Debug, Default)]
 pub struct Stats {
-    items: RwLock<HashMap<&'static str, HashMap<String, Arc<Item>>>>,
+    items: RwLock<Vec<Named>>,
     samples: Mutex<u64>,
 }
 
 impl Stats {
     /// Counts `value` under a name and key.
     pub fn add(&self, name: &'static str, key: &str, value: i64) {
-        if let Some(item) = read(&self.items).get(name).and_then(|keys| keys.get(key)) {
+        if let Some(item) = find(&read(&self.items), name, key) {
             item.counter.add(value);
             return;
         }
         let mut items = write(&self.items);
-        items.entry(name).or_default().entry(key.to_owned()).or_default().counter.add(value);
+        let at = items.iter().position(|(known, _)| *known == name).unwrap_or_else(|| {
+            items.push((name, HashMap::new()));
+            items.len() - 1
+        });
+        items[at].1.entry(key.to_owned()).or_default().counter.add(value);
     }
 
     /// Sum of a counter since the start; `None` before its first count.
     #[cfg(test)]
     pub fn sum(&self, name: &str, key: &str) -> Option<i64> {
-        read(&self.items).get(name).and_then(|keys| keys.get(key)).map(|item| item.counter.sum())
+        find(&read(&self.items), name, key).map(|item| item.counter.sum())
     }
 
     /// Notes the values of all counters; to be called every [`SAMPLE_MS`].
@@ -90,7 +97,7 @@ impl Stats {
             *samples += 1;
             *samples
         };
-        for item in read(&self.items).values().flat_map(HashMap::values) {
+        for item in read(&self.items).iter().flat_map(|(_, keys)| keys.values()) {
             let mut windows = lock(&item.windows);
             let sample = item.sample(now_ms);
             push(&mut windows.minute, sample, MINUTE);
@@ -105,7 +112,7 @@ impl Stats {
 
     /// The windows of a counter; `None` before its first count.
     pub fn view(&self, name: &str, key: &str) -> Option<BrokerStats> {
-        let item = read(&self.items).get(name)?.get(key).cloned()?;
+        let item = find(&read(&self.items), name, key).cloned()?;
         let windows = lock(&item.windows);
         Some(BrokerStats {
             minute: window(&windows.minute),
@@ -121,10 +128,15 @@ impl Stats {
 
     /// Forgets the counters whose key is or mentions the topic.
     pub fn remove_topic(&self, topic: &str) {
-        for keys in write(&self.items).values_mut() {
+        for (_, keys) in write(&self.items).iter_mut() {
             keys.retain(|key, _| !key.split('@').any(|part| part == topic));
         }
     }
+}
+
+/// There are about a dozen names: a walk over them is cheaper than a second hash.
+fn find<'a>(items: &'a [Named], name: &str, key: &str) -> Option<&'a Arc<Item>> {
+    items.iter().find(|(known, _)| *known == name).and_then(|(_, keys)| keys.get(key))
 }
 
 impl Item {

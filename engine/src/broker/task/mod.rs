@@ -3,3 +3,4 @@
 pub mod delay_delivery;
 pub mod housekeeping;
 pub mod persist;
+pub mod transaction_check;

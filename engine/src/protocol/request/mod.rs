@@ -12,3 +12,4 @@ pub mod route;
 pub mod send;
 pub mod stats;
 pub mod topic;
+pub mod transaction;

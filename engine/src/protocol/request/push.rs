@@ -18,4 +18,22 @@ request! {
         topic_sys_flag: Option<i32> = "topicSysFlag",
         group_sys_flag: Option<i32> = "groupSysFlag",
     }
+
+    /// Hands a reply to the client that waits for it.
+    pub struct PushReply<'a> {
+        group: &'a str = "producerGroup",
+        topic: &'a str = "topic",
+        default_topic: &'a str = "defaultTopic",
+        default_queues: i32 = "defaultTopicQueueNums",
+        queue_id: i32 = "queueId",
+        sys_flag: i32 = "sysFlag",
+        born_ms: i64 = "bornTimestamp",
+        flag: i32 = "flag",
+        properties: Option<&'a str> = "properties",
+        reconsume_times: Option<i32> = "reconsumeTimes",
+        unit_mode: Option<bool> = "unitMode",
+        born_host: &'a str = "bornHost",
+        store_host: &'a str = "storeHost",
+        stored_ms: i64 = "storeTimestamp",
+    }
 }
