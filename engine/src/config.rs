@@ -86,6 +86,12 @@ pub struct BrokerConfig {
     pub use_server_side_reset_offset: bool,
     /// Whether pulls wait for messages.
     pub long_polling_enable: bool,
+    /// Whether subscriptions may be SQL expressions.
+    pub enable_property_filter: bool,
+    /// Messages that a query by unique key looks at.
+    pub default_query_max_num: u32,
+    /// Further keys that request 25 may not name, `;` between them.
+    pub config_black_list: String,
     /// How often committed offsets are written, ms.
     pub flush_consumer_offset_interval: u64,
     /// How often delay offsets are written, ms.
@@ -142,6 +148,9 @@ impl Default for BrokerConfig {
             disk_free_min: 1 << 30,
             use_server_side_reset_offset: true,
             long_polling_enable: true,
+            enable_property_filter: true,
+            default_query_max_num: 32,
+            config_black_list: "configBlackList;brokerConfigPath".into(),
             flush_consumer_offset_interval: 5_000,
             flush_delay_offset_interval: 10_000,
             notify_consumer_ids_changed_enable: true,
@@ -250,11 +259,23 @@ pub struct NamesrvConfig {
     pub listen_port: u16,
     /// Whether the configuration of ordered topics is part of routes.
     pub order_message_enable: bool,
+    /// Whether a group without master shows its lowest slave as one.
+    pub support_acting_master: bool,
+    /// Whether a topic that a broker's full registration lacks is dropped.
+    pub delete_topic_with_broker_registration: bool,
+    /// Further keys that request 318 may not name, `;` between them.
+    pub config_black_list: String,
 }
 
 impl Default for NamesrvConfig {
     fn default() -> Self {
-        Self { listen_port: 9_876, order_message_enable: false }
+        Self {
+            listen_port: 9_876,
+            order_message_enable: false,
+            support_acting_master: false,
+            delete_topic_with_broker_registration: false,
+            config_black_list: "configBlackList;configStorePath;kvConfigPath".into(),
+        }
     }
 }
 

@@ -111,6 +111,7 @@ impl Running {
         }));
         let (stored_topics, stored_groups) = persist::load_tables(&store).unwrap();
         let broker = Arc::new(Broker::new(Parts {
+            changed_settings: Vec::new(),
             topics: Topics::new(&config, stored_topics),
             groups: Groups::new(stored_groups),
             config,
@@ -263,6 +264,7 @@ fn a_half_message_waits_in_the_half_topic_and_is_seen_once_committed() {
     assert_eq!(half.physical_offset(), log_of(&sent));
 
     assert_eq!(running.end(0, log_of(&sent), 0, false), None, "unknown gets no answer");
+    assert_eq!(running.end(0, log_of(&sent), 4, false), Some(1));
     assert_eq!(running.end(1, log_of(&sent), COMMIT, false), Some(1));
     assert_eq!(running.end(0, log_of(&sent) + 1, COMMIT, false), Some(1));
     assert_eq!(running.end(0, log_of(&sent), COMMIT, false), Some(0));

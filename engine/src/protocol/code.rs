@@ -94,6 +94,10 @@ requests! {
     329 DELETE_EXPIRED_COMMITLOG = DeleteExpired(client::NoFields), Slow;
     30001 TRIM_DEAD_LETTERS = TrimDeadLetters(broker::TrimDeadLetters of), Slow;
 
+    25  UPDATE_BROKER_CONFIG = UpdateBrokerConfig(client::NoFields), Slow;
+    318 UPDATE_NAMESRV_CONFIG = UpdateNamesrvConfig(client::NoFields), Names;
+    319 GET_NAMESRV_CONFIG = NamesrvConfig(client::NoFields), Names;
+
     37  END_TRANSACTION = EndTransaction(transaction::EndTransaction of), Hot;
     39  CHECK_TRANSACTION_STATE = CheckTransaction(transaction::CheckTransaction of), Push;
     323 RESUME_CHECK_HALF_MESSAGE = ResumeCheck(transaction::ResumeCheck of), Slow;

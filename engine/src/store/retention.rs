@@ -74,12 +74,13 @@ impl Store {
     pub(super) fn retain(&self, asked: bool) -> Result<usize, StoreError> {
         let now_ms = self.clock.wall_ms();
         let files = self.candidates()?;
+        let habits = self.habits();
         let rules = Rules {
             now_ms,
-            reserved_ms: self.config.file_reserved_ms,
-            hour: asked || self.config.delete_hours.contains(&local_hour(now_ms)),
+            reserved_ms: habits.file_reserved_ms,
+            hour: asked || habits.delete_hours.contains(&local_hour(now_ms)),
             used_percent: self.upkeep.space().used_percent(),
-            ratios: self.config.disk_ratios,
+            ratios: habits.disk_ratios,
             files_max: self.config.delete_files_max,
         };
         let count = plan(&files, rules);

@@ -62,7 +62,7 @@ fn make_group(broker: &Broker, cx: &Cx, consumer: &ConsumerData) -> bool {
 
 /// Tells the members of a group that its membership changed.
 pub fn notify(broker: &Broker, group: &str) {
-    let allowed = broker.config.notify_consumer_ids_changed_enable
+    let allowed = broker.live().notify_consumer_ids_changed_enable
         && broker.groups.get(group).is_none_or(|g| g.notify_consumer_ids_changed_enable);
     if !allowed {
         return;

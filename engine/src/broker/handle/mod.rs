@@ -111,6 +111,9 @@ fn administer(broker: &Arc<Broker>, cx: &Cx, request: Request<'_>, frame: &Frame
         Request::BrokerConfig(_) => admin::config(broker).into(),
         Request::HaStatus(_) => admin::ha_status(broker).into(),
         Request::DeleteExpired(_) => admin::delete_expired(broker).into(),
+
+        Request::UpdateBrokerConfig(_) => admin::update_config(broker, cx, body).into(),
+
         // Names and pushes never come here: their lanes are refused before.
         _ => unsupported(frame.decode().map_or(0, |header| header.code)).into(),
     }

@@ -77,7 +77,7 @@ fn park(
     codes: Vec<i32>,
 ) -> Outcome {
     let suspend_ms =
-        if broker.config.long_polling_enable { header.suspend_ms } else { SHORT_POLL_MS };
+        if broker.live().long_polling_enable { header.suspend_ms } else { SHORT_POLL_MS };
     let wait = Wait {
         frame: Frame {
             serialization: frame.serialization,

@@ -15,8 +15,6 @@ use crate::store::QueueOffset;
 
 /// Most messages of one answer (`maxMsgsNumBatch`).
 const MESSAGES_MAX: usize = 64;
-/// Messages that a query by unique key looks for.
-const UNIQUE_MAX: usize = 32;
 /// Most bytes of one answer; a frame holds 16 MiB.
 const BYTES_MAX: usize = 12 * 1024 * 1024;
 /// Most units of one answer.
@@ -25,7 +23,11 @@ const UNITS_MAX: i32 = 10_000;
 /// 12: messages with a key or unique key.
 pub fn by_key(broker: &Broker, header: &QueryMessage<'_>) -> Reply {
     let unique = header.unique == Some(true);
-    let max = if unique { UNIQUE_MAX } else { (header.max.max(0) as usize).min(MESSAGES_MAX) };
+    let max = if unique {
+        (broker.live().default_query_max_num as usize).min(MESSAGES_MAX)
+    } else {
+        (header.max.max(0) as usize).min(MESSAGES_MAX)
+    };
     let key = match header.index_type {
         Some("T") => format!("T#{}", header.key),
         _ => header.key.to_owned(),

@@ -8,6 +8,7 @@ pub mod order_locks;
 pub mod parked;
 pub mod persist;
 pub mod reset_pending;
+pub mod settings;
 pub mod stats;
 pub mod topics;
 pub mod traffic;

@@ -75,16 +75,11 @@ impl Resend {
             }
         }
         let y = inner.y + 3;
-        let mut at = x + 5;
-        for (focus, on, text) in [
-            (Focus::KeepId, self.keep_id, "unique id"),
-            (Focus::KeepProperties, self.keep_properties, "keys, tags, properties"),
-        ] {
-            let text = format!("{} {text}", tick(on));
-            at +=
-                c.put(at, y, right.saturating_sub(at), &text, focus_role(self.focus == focus)) + 2;
-        }
-        c.put(at + 1, y, right.saturating_sub(at + 1), "tries start at 0", Role::TextDim);
+        let text = format!("{} unique id", tick(self.keep_id));
+        let role = focus_role(self.focus == Focus::KeepId);
+        let at = x + 7 + c.put(x + 5, y, right.saturating_sub(x + 5), &text, role);
+        let rest = "keys, tags and user properties stay · tries start at 0";
+        c.put(at, y, right.saturating_sub(at), rest, Role::TextDim);
         self.draw_rate(c, (x + 5, inner.y + 4), right);
     }
 
