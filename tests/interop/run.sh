@@ -14,6 +14,7 @@ binary="$(cd "$(dirname "$1")" && pwd)/$(basename "$1")"; shift
 parts=" ${*:-go node mqadmin} "
 
 BUDGET_S=240
+DELAYS="1s 1s 1s 2s 2s 2s 2s 2s 2s 2s 2s 2s 2s 2s 2s 2s 2s 2s"
 work="$(mktemp -d "${TMPDIR:-/tmp}/mqdeck-interop.XXXXXX")" || exit 1
 started=$SECONDS
 pids=()
@@ -54,12 +55,8 @@ free_port() {
 start_engine() { # NAME
   local dir="$work/$1" line
   mkdir -p "$dir/home"
-  cat > "$dir/config.toml" <<'CONF'
-[broker]
-messageDelayLevel = "1s 1s 1s 2s 2s 2s 2s 2s 2s 2s 2s 2s 2s 2s 2s 2s 2s 2s"
-transactionTimeOut = 3000
-transactionCheckInterval = 2000
-CONF
+  printf '%s\n' '[broker]' "messageDelayLevel = \"$DELAYS\"" 'transactionTimeOut = 3000' \
+    'transactionCheckInterval = 2000' > "$dir/config.toml"
   HOME="$dir/home" XDG_STATE_HOME="$dir/state" "$binary" serve --config "$dir/config.toml" \
     --data-dir "$dir/data" --namesrv-port 0 --broker-port 0 >"$dir/out" 2>"$dir/err" &
   pids+=($!)
@@ -84,7 +81,8 @@ start_apache() { # LIB
     brokerIP1=127.0.0.1 brokerIP2=127.0.0.1 bindAddress=127.0.0.1 "listenPort=$broker" "storePathRootDir=$dir/store" \
     "storePathCommitLog=$dir/store/commitlog" mappedFileSizeCommitLog=67108864 maxIndexNum=200000 \
     maxHashSlotNum=50000 diskMaxUsedSpaceRatio=98 enablePropertyFilter=true traceTopicEnable=true \
-    recallMessageEnable=true waitTimeMillsInSendQueue=5000 > "$dir/broker.conf"
+    recallMessageEnable=true waitTimeMillsInSendQueue=5000 "messageDelayLevel=$DELAYS" \
+    transactionTimeOut=3000 transactionCheckInterval=2000 > "$dir/broker.conf"
   java_server "$lib" "$dir" namesrv 128m org.apache.rocketmq.namesrv.NamesrvStartup
   for _ in $(seq 1 100); do port_open "$apache_port" && break; sleep 0.2; done
   java_server "$lib" "$dir" broker 512m org.apache.rocketmq.broker.BrokerStartup

@@ -98,6 +98,12 @@ requests! {
     318 UPDATE_NAMESRV_CONFIG = UpdateNamesrvConfig(client::NoFields), Names;
     319 GET_NAMESRV_CONFIG = NamesrvConfig(client::NoFields), Names;
 
+    306 CLEAN_EXPIRED_CONSUMEQUEUE = CleanExpiredQueues(client::NoFields), Slow;
+    316 CLEAN_UNUSED_TOPIC = CleanUnusedTopics(client::NoFields), Slow;
+    513 UPDATE_AND_CREATE_STATIC_TOPIC = StaticTopic(client::NoFields), Slow;
+    908 RESET_MASTER_FLUSH_OFFSET = ResetMasterFlushOffset(client::NoFields), Slow;
+    5001 SWITCH_TIMER_ENGINE = SwitchTimerEngine(broker::SwitchTimerEngine of), Slow;
+
     37  END_TRANSACTION = EndTransaction(transaction::EndTransaction of), Hot;
     39  CHECK_TRANSACTION_STATE = CheckTransaction(transaction::CheckTransaction of), Push;
     323 RESUME_CHECK_HALF_MESSAGE = ResumeCheck(transaction::ResumeCheck of), Slow;

@@ -139,8 +139,11 @@ final class Prepared implements AutoCloseable {
 
     /** A push consumer that stands at the end of both queues and of its retry topic. */
     private DefaultMQPushConsumer taker(DefaultMQAdminExt admin, String group, String topic) throws Exception {
-        admin.updateConsumeOffset(names.get("b"), group, new MessageQueue(topic, names.get("n"), 0), 0);
-        admin.updateConsumeOffset(names.get("b"), group, new MessageQueue(topic, names.get("n"), 1), 0);
+        // Else the offset of the retry topic is there only after its first long poll.
+        for (MessageQueue queue : List.of(new MessageQueue(topic, names.get("n"), 0),
+            new MessageQueue(topic, names.get("n"), 1), new MessageQueue("%RETRY%" + group, names.get("n"), 0))) {
+            admin.updateConsumeOffset(names.get("b"), group, queue, 0);
+        }
         AtomicInteger taken = new AtomicInteger();
         DefaultMQPushConsumer made = consumer(group, topic, taken);
         until("six messages", () -> taken.get() >= 6);

@@ -16,6 +16,7 @@ pub mod send_back;
 pub mod stats;
 pub mod topic;
 pub mod transaction;
+pub mod upkeep;
 
 use std::sync::Arc;
 
@@ -113,6 +114,12 @@ fn administer(broker: &Arc<Broker>, cx: &Cx, request: Request<'_>, frame: &Frame
         Request::DeleteExpired(_) => admin::delete_expired(broker).into(),
 
         Request::UpdateBrokerConfig(_) => admin::update_config(broker, cx, body).into(),
+
+        Request::CleanExpiredQueues(_)
+        | Request::CleanUnusedTopics(_)
+        | Request::ResetMasterFlushOffset(_) => upkeep::nothing_to_do().into(),
+        Request::StaticTopic(_) => upkeep::static_topic().into(),
+        Request::SwitchTimerEngine(header) => upkeep::switch_timer_engine(&header).into(),
 
         // Names and pushes never come here: their lanes are refused before.
         _ => unsupported(frame.decode().map_or(0, |header| header.code)).into(),

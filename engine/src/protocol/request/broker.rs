@@ -8,6 +8,11 @@ request! {
         offset: i64 = "offset",
     }
 
+    /// Chooses how timer messages are kept.
+    pub struct SwitchTimerEngine<'a> {
+        engine: &'a str = "E_T",
+    }
+
     /// The new minimum of a trimmed queue.
     pub struct TrimResponse {
         min_offset: i64 = "minOffset",
