@@ -109,6 +109,10 @@ impl File for SlowFile {
         self.inner.read_at(buffer, len, offset)
     }
 
+    fn read_now(&self, buffer: &mut Vec<u8>, len: usize, offset: u64) -> io::Result<usize> {
+        self.inner.read_now(buffer, len, offset)
+    }
+
     fn sync_data(&self) -> io::Result<()> {
         self.inner.sync_data()
     }
@@ -200,7 +204,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         unique_keys: UniqueKeys::new([127, 0, 0, 1].into(), 1, 1, 0),
         topics,
         groups: Groups::new(SubscriptionGroupWrapper::default()),
-        changed_settings: Default::default(),
+        changed_settings: Vec::new(),
     }));
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;

@@ -5,6 +5,8 @@
 
 #[allow(clippy::module_inception)]
 pub mod broker;
+#[cfg(test)]
+mod cold_tests;
 pub mod handle;
 pub mod outcome;
 pub mod put;
