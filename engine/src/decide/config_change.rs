@@ -86,7 +86,11 @@ pub fn entries<T: Serialize>(config: &T) -> BTreeMap<String, String> {
 /// `key=value` lines, as they are sent and kept.
 #[must_use]
 pub fn lines(entries: &BTreeMap<String, String>) -> String {
-    entries.iter().map(|(key, value)| format!("{key}={value}\n")).collect()
+    let mut text = String::new();
+    for (key, value) in entries {
+        text.extend([key.as_str(), "=", value.as_str(), "\n"]);
+    }
+    text
 }
 
 /// Decides a change. `shown` is what a reader of the configuration sees: a line that repeats it
