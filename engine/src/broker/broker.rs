@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::put::schedule_topic;
 use super::state::connections::Connections;
 use super::state::delay_offsets::DelayOffsets;
+use super::state::filters::Filters;
 use super::state::groups::Groups;
 use super::state::offsets::Offsets;
 use super::state::order_locks::OrderLocks;
@@ -37,10 +38,8 @@ use crate::store::{Appended, Boundary, QueueOffset, Store, StoreError};
 
 /// Everything that a broker is made of.
 pub struct Parts {
-    /// Its settings at the start, without those that were changed over the wire.
+    /// Its settings, without those that were changed over the wire.
     pub config: BrokerConfig,
-    /// What was changed over the wire, as it was kept.
-    pub changed_settings: Vec<u8>,
     /// Its data directory.
     pub store: Arc<Store>,
     /// The time.
@@ -76,6 +75,7 @@ pub struct Broker {
     pub(crate) unique_keys: UniqueKeys,
     pub(crate) topics: Topics,
     pub(crate) groups: Groups,
+    pub(crate) filters: Filters,
     pub(crate) offsets: Offsets,
     pub(crate) delay_offsets: DelayOffsets,
     pub(crate) connections: Connections,
@@ -106,7 +106,7 @@ impl Broker {
         let reply_topic = names::reply_topic(&parts.config.broker_cluster_name);
         Self {
             boot_ms: parts.clock.wall_ms(),
-            settings: Settings::new(parts.config.clone(), &parts.changed_settings),
+            settings: Settings::new(parts.config.clone()),
             config: parts.config,
             store: parts.store,
             clock: parts.clock,
@@ -117,6 +117,7 @@ impl Broker {
             unique_keys: parts.unique_keys,
             topics: parts.topics,
             groups: parts.groups,
+            filters: Filters::default(),
             offsets: Offsets::default(),
             delay_offsets: DelayOffsets::default(),
             connections: Connections::default(),
@@ -152,6 +153,11 @@ impl Broker {
     /// Its address as text.
     pub fn addr_text(&self) -> &str {
         &self.addr_text
+    }
+
+    /// Where slaves would find it, as text: one port above its own.
+    pub fn ha_addr_text(&self) -> String {
+        SocketAddr::new(self.addr.ip(), self.addr.port().saturating_add(1)).to_string()
     }
 
     /// Clients that are in a group now.

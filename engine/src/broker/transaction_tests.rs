@@ -111,7 +111,6 @@ impl Running {
         }));
         let (stored_topics, stored_groups) = persist::load_tables(&store).unwrap();
         let broker = Arc::new(Broker::new(Parts {
-            changed_settings: Vec::new(),
             topics: Topics::new(&config, stored_topics),
             groups: Groups::new(stored_groups),
             config,

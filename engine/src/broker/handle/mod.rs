@@ -16,6 +16,7 @@ pub mod send_back;
 pub mod stats;
 pub mod topic;
 pub mod transaction;
+pub mod upkeep;
 
 use std::sync::Arc;
 
@@ -60,7 +61,7 @@ pub fn dispatch(broker: &Arc<Broker>, cx: &Cx, request: Request<'_>, frame: &Fra
         Request::Heartbeat(_) => heartbeat::heartbeat(broker, cx, body),
         Request::UnregisterClient(header) => heartbeat::unregister(broker, cx, &header).into(),
         Request::ConsumerList(header) => heartbeat::consumer_list(broker, &header).into(),
-        Request::CheckClientConfig(_) => heartbeat::check_config(body).into(),
+        Request::CheckClientConfig(_) => heartbeat::check_config(broker, body).into(),
         Request::QueryAssignment(_) => heartbeat::query_assignment(broker, body).into(),
         Request::LockBatch(_) => lock::lock(broker, cx, body).into(),
         Request::UnlockBatch(_) => lock::unlock(broker, body).into(),
@@ -112,6 +113,18 @@ fn administer(broker: &Arc<Broker>, cx: &Cx, request: Request<'_>, frame: &Frame
         Request::HaStatus(_) => admin::ha_status(broker).into(),
         Request::DeleteExpired(_) => admin::delete_expired(broker).into(),
 
+        Request::CleanQueues(_) => upkeep::clean_queues(broker).into(),
+        Request::CleanTopics(_) => upkeep::clean_topics(broker).into(),
+        Request::CorrectionOffset(header) => upkeep::correction_offset(broker, &header).into(),
+        Request::GroupForbidden(header) => upkeep::forbidden(broker, cx, &header),
+        Request::TimerCheckPoint(_) => upkeep::timer_check_point().into(),
+        Request::TimerMetrics(_) => upkeep::timer_metrics().into(),
+        Request::ExchangeHa(header) => upkeep::exchange_ha(broker, &header).into(),
+        // The mark of a controller's election, which never takes place here.
+        Request::ResetFlushOffset(_) => Reply::ok().into(),
+        Request::StaticTopic(_) => upkeep::static_topic().into(),
+        Request::BrokerEpoch(_) => upkeep::broker_epoch().into(),
+        Request::SwitchTimer(header) => upkeep::switch_timer(&header).into(),
         Request::UpdateBrokerConfig(_) => admin::update_config(broker, cx, body).into(),
 
         // Names and pushes never come here: their lanes are refused before.

@@ -2,6 +2,7 @@
 
 pub mod connections;
 pub mod delay_offsets;
+pub mod filters;
 pub mod groups;
 pub mod offsets;
 pub mod order_locks;

@@ -98,11 +98,16 @@ pub struct Changed {
 }
 
 impl Settings {
-    /// The configuration of the start, with what the file of changes says. A line that does not
-    /// count any more is told in the log and left out.
-    pub fn new(config: BrokerConfig, file: &[u8]) -> Self {
-        let mut kept = Kept::default();
-        let mut current = config;
+    /// The configuration of the start.
+    pub fn new(config: BrokerConfig) -> Self {
+        Self { current: ArcSwap::from_pointee(config), kept: Mutex::default() }
+    }
+
+    /// Puts what the file of changes says on top. A line that does not count any more is told in the
+    /// log and left out.
+    pub fn restore(&self, file: &[u8]) {
+        let mut kept = lock(&self.kept);
+        let mut current = BrokerConfig::clone(&self.current.load());
         for line in file.split(|byte| *byte == b'\n') {
             match config_change::plan(&current, &BTreeMap::new(), line, &rules(&current)) {
                 Ok(change) => {
@@ -117,7 +122,7 @@ impl Settings {
                 }
             }
         }
-        Self { current: ArcSwap::from_pointee(current), kept: Mutex::new(kept) }
+        self.current.store(Arc::new(current));
     }
 
     /// The configuration in force now.
@@ -253,21 +258,22 @@ mod tests {
 
     #[test]
     fn what_was_changed_is_kept_and_counts_at_the_next_start() {
-        let settings = Settings::new(BrokerConfig::default(), b"");
+        let settings = Settings::new(BrokerConfig::default());
         change(&settings, "fileReservedTime=73").unwrap();
         let (changed, file) = change(&settings, "brokerPermission=4\nnoSuch=1").unwrap();
         assert_eq!((changed.old.broker_permission, changed.new.broker_permission), (6, 4));
         assert!(changed.remark.unwrap().contains("noSuch"));
         assert_eq!(file, format!("{HEADING}brokerPermission=4\nfileReservedTime=73\n"));
         assert_eq!(settings.version().counter, 2);
-        let again = Settings::new(BrokerConfig::default(), file.as_bytes());
+        let again = Settings::new(BrokerConfig::default());
+        again.restore(file.as_bytes());
         assert_eq!(again.load().file_reserved_time, 73);
         assert_eq!(change(&again, "deleteWhen=05").unwrap().1.lines().count(), 4);
     }
 
     #[test]
     fn a_change_that_cannot_be_written_does_not_count() {
-        let settings = Settings::new(BrokerConfig::default(), b"");
+        let settings = Settings::new(BrokerConfig::default());
         let refusal = settings
             .change(b"fileReservedTime=73", &BTreeMap::new(), 5, |_| {
                 Err(StoreError::Locked { root: "/full".into() })
@@ -278,7 +284,7 @@ mod tests {
 
     #[test]
     fn a_message_larger_than_a_log_file_is_refused() {
-        let settings = Settings::new(BrokerConfig::default(), b"");
+        let settings = Settings::new(BrokerConfig::default());
         assert!(
             change(&settings, "maxMessageSize=1073741824").unwrap_err().remark.contains("hold")
         );
@@ -288,7 +294,8 @@ mod tests {
     #[test]
     fn lines_of_the_file_that_mean_nothing_are_left_out() {
         let file = b"# x\nlistenPort=1\nbrokerPermission=9\nold=1\ndeleteWhen=7\n\xff\n";
-        let settings = Settings::new(BrokerConfig::default(), file);
+        let settings = Settings::new(BrokerConfig::default());
+        settings.restore(file);
         assert_eq!(settings.load().delete_when, "7");
         assert_eq!(lock(&settings.kept).entries.len(), 1);
     }
