@@ -22,7 +22,7 @@ use proptest::prelude::*;
 
 const POSITIONS: &str = "consumerOffset.json";
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Step {
     /// So many messages into one queue of two topics.
     Append { queue: usize, count: u8, len: u16 },
