@@ -267,11 +267,11 @@ impl Broker {
         Extent { min, max }
     }
 
-    /// Whether a message is likely in the page cache: a guess by its distance from the log's end.
+    /// Whether a message is there and likely in the page cache: a guess by its distance from the log's end.
     pub(crate) fn in_memory(&self, topic: &str, queue_id: i32, offset: u64) -> bool {
         let end = self.store.positions().visible.0;
         let unit = told(self.store.unit(topic, queue_id, QueueOffset(offset))).flatten();
-        unit.is_none_or(|unit| end.saturating_sub(unit.log_offset.0) <= self.memory_window)
+        unit.is_some_and(|unit| end.saturating_sub(unit.log_offset.0) <= self.memory_window)
     }
 
     /// Counts stored messages.

@@ -46,7 +46,8 @@ fn about_broker(broker: &Broker, now_ms: i64, put: Put<'_>) {
     put("bootTimestamp", broker.boot_ms.to_string());
     put("runtime", runtime);
     put("startAcceptSendRequestTimeStamp", "0".into());
-    for (level, _) in broker.delay_offsets.all() {
+    // Every level, also one that has delivered nothing yet: then its whole queue waits.
+    for level in 1..=i32::from(broker.levels.level_max()) {
         let delivered = broker.delay_offsets.get(level);
         let max = broker.store.max_offset(names::SCHEDULE_TOPIC, level - 1).0;
         put(&format!("scheduleMessageOffset_{level}"), format!("{delivered},{max}"));

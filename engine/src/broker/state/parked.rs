@@ -87,6 +87,11 @@ impl Parked {
         self.take_where(topic, queue, |_| true)
     }
 
+    /// Takes the waits of a group on a queue: it was moved, and shall hear of it now.
+    pub fn take_group(&self, topic: &str, queue: i32, group: &str) -> Vec<Wait> {
+        self.take_where(topic, queue, |wait| wait.group == group)
+    }
+
     fn take_where(&self, topic: &str, queue: i32, wakes: impl Fn(&Wait) -> bool) -> Vec<Wait> {
         let mut table = lock(&self.table);
         let Some(queues) = table.queues.get_mut(topic) else { return Vec::new() };
