@@ -94,6 +94,10 @@ requests! {
     329 DELETE_EXPIRED_COMMITLOG = DeleteExpired(client::NoFields), Slow;
     30001 TRIM_DEAD_LETTERS = TrimDeadLetters(broker::TrimDeadLetters of), Slow;
 
+    370 RECALL_MESSAGE = RecallMessage(send::RecallMessage of), Hot;
+    60  GET_TIMER_CHECK_POINT = TimerCheckPoint(client::NoFields), Slow;
+    61  GET_TIMER_METRICS = TimerMetrics(client::NoFields), Slow;
+
     37  END_TRANSACTION = EndTransaction(transaction::EndTransaction of), Hot;
     39  CHECK_TRANSACTION_STATE = CheckTransaction(transaction::CheckTransaction of), Push;
     323 RESUME_CHECK_HALF_MESSAGE = ResumeCheck(transaction::ResumeCheck of), Slow;

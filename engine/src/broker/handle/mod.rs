@@ -8,12 +8,14 @@ pub mod lock;
 pub mod offset;
 pub mod pull;
 pub mod query;
+pub mod recall;
 pub mod relay;
 pub mod reply;
 pub mod reset;
 pub mod send;
 pub mod send_back;
 pub mod stats;
+pub mod timer;
 pub mod topic;
 pub mod transaction;
 
@@ -68,6 +70,10 @@ pub fn dispatch(broker: &Arc<Broker>, cx: &Cx, request: Request<'_>, frame: &Fra
         Request::ConsumerRunningInfo(header) => relay::running_info(broker, cx, &header),
         Request::ConsumeDirectly(header) => relay::consume_directly(broker, &header),
         Request::ConsumerStatus(header) => relay::consumer_status(broker, &header),
+
+        Request::RecallMessage(header) => recall::recall(broker, cx, &header),
+        Request::TimerCheckPoint(_) => timer::check_point(broker).into(),
+        Request::TimerMetrics(_) => timer::metrics(broker).into(),
 
         Request::EndTransaction(header) => transaction::end(broker, cx, &header),
         Request::ResumeCheck(header) => transaction::resume_check(broker, &header),

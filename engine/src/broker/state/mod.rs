@@ -9,6 +9,7 @@ pub mod parked;
 pub mod persist;
 pub mod reset_pending;
 pub mod stats;
+pub mod timers;
 pub mod topics;
 pub mod traffic;
 pub mod transactions;
