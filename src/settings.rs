@@ -33,8 +33,6 @@ pub enum TimeMode {
     /// "3m ago".
     #[default]
     Relative,
-    /// In the zone of the machine.
-    Local,
     /// In UTC.
     Utc,
 }
@@ -57,8 +55,6 @@ pub struct Values {
     pub interval: Interval,
     /// How the console writes times.
     pub time: TimeMode,
-    /// Whether the console keeps to ASCII.
-    pub ascii: bool,
     /// Whether the console refuses what changes something.
     pub read_only: bool,
     /// Section `[broker]`.
@@ -77,7 +73,6 @@ impl Default for Values {
             theme: "auto".to_owned(),
             interval: Interval(2_000),
             time: TimeMode::default(),
-            ascii: false,
             read_only: false,
             broker: BrokerConfig::default(),
             namesrv: NamesrvConfig::default(),
@@ -137,7 +132,7 @@ impl Settings {
             flags.config.clone().or_else(|| std::env::var_os("MQDECK_CONFIG").map(Into::into));
         let file = match &asked {
             Some(file) => file.clone(),
-            None => platform()?.config_dir().join("mqdeck").join("config.toml"),
+            None => config_dir()?.join("config.toml"),
         };
         let mut layers = Layers::default();
         match std::fs::read_to_string(&file) {
@@ -158,8 +153,13 @@ impl Settings {
     /// What the engine is started with.
     ///
     /// # Errors
-    /// Usage: a wildcard address that nothing is advertised for, a host name that has no address.
+    /// Usage: a value that cannot work, a wildcard address that nothing is advertised for, a host name that has no address.
     pub fn engine(&self) -> anyhow::Result<EngineConfig> {
+        if let Some((key, must)) = self.values.broker.fault() {
+            let place = self.layers.origins.get(&dotted(Some("broker"), key));
+            let place = place.map_or("default", String::as_str);
+            return Err(usage(format!("{place}: {key} {must}")));
+        }
         let data_dir = match &self.values.data_dir {
             Some(dir) => dir.clone(),
             None => platform()?.data_dir().join("mqdeck"),
@@ -195,6 +195,14 @@ impl Settings {
             format!("there is no {file}; the defaults are valid\n")
         }
     }
+}
+
+/// Directory of what the user writes: configuration and themes.
+///
+/// # Errors
+/// Usage, when there is no home directory.
+pub fn config_dir() -> anyhow::Result<PathBuf> {
+    Ok(platform()?.config_dir().join("mqdeck"))
 }
 
 /// Directory of what is remembered between runs: logs and the like.

@@ -138,9 +138,12 @@ fn collect(dir: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// True for a file that holds nothing but tests of the file beside it.
+/// True for a file that is compiled for tests only: tests of the file beside it, or what they share.
 fn is_tests(name: &str) -> bool {
-    name.ends_with("_tests.rs") || name.ends_with("/tests.rs") || name.contains("/tests/")
+    let file = name.rsplit('/').next().unwrap_or(name);
+    ["tests.rs", "fixtures.rs", "test_storage.rs"].contains(&file)
+        || file.ends_with("_tests.rs")
+        || name.contains("/tests/")
 }
 
 /// The file without the tests at its end.

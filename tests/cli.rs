@@ -150,6 +150,15 @@ fn a_bad_flag_is_usage() {
 }
 
 #[test]
+fn the_console_needs_a_terminal() {
+    let home = TempDir::new().unwrap();
+    for args in [&[][..], &["--demo"], &["--namesrv", "127.0.0.1:9876"]] {
+        refused(&run(home.path(), args), &["mqdeck serve"]);
+    }
+    assert_eq!(below(home.path()), [""; 0], "nothing changed on disk");
+}
+
+#[test]
 fn a_bad_key_is_named_with_file_line_and_the_right_one() {
     let home = TempDir::new().unwrap();
     let file = home.path().join("c.toml");
@@ -161,6 +170,19 @@ fn a_bad_key_is_named_with_file_line_and_the_right_one() {
     refused(&run(home.path(), &["config", "check", "--config", file]), &[&sentence]);
     let missing = serve(home.path(), &["--config", "/no/such/file.toml"]);
     refused(&missing, &["/no/such/file.toml"]);
+}
+
+#[test]
+fn a_value_that_cannot_work_is_named_with_its_place() {
+    let home = TempDir::new().unwrap();
+    let file = home.path().join("c.toml");
+    fs::write(&file, "[broker]\n\ndeleteWhen = \"noon\"\n").unwrap();
+    let file = file.to_str().unwrap();
+    let sentence = format!("{file}:3: deleteWhen must be hours from 00 to 23");
+    refused(&serve(home.path(), &["--config", file]), &[&sentence]);
+    refused(&run(home.path(), &["config", "check", "--config", file]), &[&sentence]);
+    let low = serve(home.path(), &["--broker-port", "2"]);
+    refused(&low, &["--broker-port: listenPort must be 0 or more than 2"]);
 }
 
 #[test]
@@ -197,4 +219,18 @@ fn config_show_names_every_value_with_its_origin() {
     assert!(ended.out.contains("\n[broker]\n"), "{}", ended.out);
     let port = ended.out.lines().find(|line| line.ends_with("# --broker-port")).unwrap();
     assert!(port.starts_with("listenPort = 0 "), "{port}");
+}
+
+#[test]
+fn every_key_is_documented() {
+    let home = TempDir::new().unwrap();
+    let shown = run(home.path(), &["config", "show"]).out;
+    let documented = include_str!("../docs/configuration.md");
+    let mut keys = 0;
+    for line in shown.lines().filter(|line| !line.is_empty() && !line.starts_with('[')) {
+        let key = line.trim_start_matches("# ").split(' ').next().unwrap();
+        assert!(documented.contains(&format!("`{key}`")), "{key} is not in docs/configuration.md");
+        keys += 1;
+    }
+    assert!(keys > 30, "only {keys} keys:\n{shown}");
 }

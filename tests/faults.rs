@@ -1,6 +1,6 @@
 //! Real processes that end badly: what was acknowledged is there afterwards.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)] // real processes and real files
 
 mod test_support;
 

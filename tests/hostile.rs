@@ -191,64 +191,66 @@ fn random_bytes_behind_a_valid_prefix_never_stop_the_engine() {
     engine.stop().unwrap();
 }
 
+/// Header fields of all requests, more or less.
+const NAMES: &[&str] = &[
+    "topic",
+    "b",
+    "consumerGroup",
+    "producerGroup",
+    "group",
+    "a",
+    "queueId",
+    "e",
+    "queueOffset",
+    "offset",
+    "maxMsgNums",
+    "sysFlag",
+    "f",
+    "commitOffset",
+    "suspendTimeoutMillis",
+    "subVersion",
+    "bornTimestamp",
+    "g",
+    "flag",
+    "h",
+    "timestamp",
+    "key",
+    "maxNum",
+    "beginTimestamp",
+    "endTimestamp",
+    "index",
+    "count",
+    "delayLevel",
+    "readQueueNums",
+    "writeQueueNums",
+    "perm",
+    "topicFilterType",
+    "order",
+    "statsName",
+    "statsKey",
+    "srcGroup",
+    "destGroup",
+    "groupName",
+    "clientId",
+    "clientID",
+    "msgId",
+    "namespace",
+    "value",
+    "brokerName",
+    "brokerAddr",
+    "clusterName",
+    "brokerId",
+    "cluster",
+    "topicSeq",
+    "maxTopicNum",
+    "groupSeq",
+    "maxGroupNum",
+];
+
 /// Every request of the table with every header field missing, empty, negative and huge.
 #[test]
 fn every_request_survives_absurd_fields() {
     let (engine, _dir) = test_support::engine(|_| {});
-    let names = [
-        "topic",
-        "b",
-        "consumerGroup",
-        "producerGroup",
-        "group",
-        "a",
-        "queueId",
-        "e",
-        "queueOffset",
-        "offset",
-        "maxMsgNums",
-        "sysFlag",
-        "f",
-        "commitOffset",
-        "suspendTimeoutMillis",
-        "subVersion",
-        "bornTimestamp",
-        "g",
-        "flag",
-        "h",
-        "timestamp",
-        "key",
-        "maxNum",
-        "beginTimestamp",
-        "endTimestamp",
-        "index",
-        "count",
-        "delayLevel",
-        "readQueueNums",
-        "writeQueueNums",
-        "perm",
-        "topicFilterType",
-        "order",
-        "statsName",
-        "statsKey",
-        "srcGroup",
-        "destGroup",
-        "groupName",
-        "clientId",
-        "clientID",
-        "msgId",
-        "namespace",
-        "value",
-        "brokerName",
-        "brokerAddr",
-        "clusterName",
-        "brokerId",
-        "cluster",
-        "topicSeq",
-        "maxTopicNum",
-        "groupSeq",
-        "maxGroupNum",
-    ];
     let values =
         ["", "0", "-1", "9223372036854775807", "-9223372036854775808", "%RETRY%", "%DLQ%g", "x"];
     let rows: Vec<_> = code::ROWS.iter().filter(|row| row.lane != code::Lane::Push).collect();
@@ -260,7 +262,7 @@ fn every_request_survives_absurd_fields() {
         };
         let mut wire = Wire::to(addr);
         for value in values {
-            let fields = names.iter().fold(Fields::new(), |fields, name| fields.text(name, value));
+            let fields = NAMES.iter().fold(Fields::new(), |fields, name| fields.text(name, value));
             wire.send(&request(row.code, fields));
             wire.stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
             assert!(wire.answer().is_some(), "{} closed the connection for {value:?}", row.name);

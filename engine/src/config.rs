@@ -86,6 +86,12 @@ pub struct BrokerConfig {
     pub use_server_side_reset_offset: bool,
     /// Whether pulls wait for messages.
     pub long_polling_enable: bool,
+    /// Whether subscriptions may be SQL expressions.
+    pub enable_property_filter: bool,
+    /// Messages that a query by unique key looks at.
+    pub default_query_max_num: u32,
+    /// Further keys that request 25 may not name, `;` between them.
+    pub config_black_list: String,
     /// How often committed offsets are written, ms.
     pub flush_consumer_offset_interval: u64,
     /// How often delay offsets are written, ms.
@@ -148,6 +154,9 @@ impl Default for BrokerConfig {
             disk_free_min: 1 << 30,
             use_server_side_reset_offset: true,
             long_polling_enable: true,
+            enable_property_filter: true,
+            default_query_max_num: 32,
+            config_black_list: "configBlackList;brokerConfigPath".into(),
             flush_consumer_offset_interval: 5_000,
             flush_delay_offset_interval: 10_000,
             notify_consumer_ids_changed_enable: true,
@@ -168,6 +177,89 @@ impl Default for BrokerConfig {
     }
 }
 
+impl BrokerConfig {
+    /// The first key whose value cannot work, with what it has to be.
+    pub fn fault(&self) -> Option<(&'static str, &'static str)> {
+        const POSITIVE: &str = "must be 1 or more";
+        const NAME: &str = "must be letters, digits or one of _ - . % |, 127 at most";
+        let checks = [
+            ("brokerClusterName", is_name(&self.broker_cluster_name), NAME),
+            ("brokerName", is_name(&self.broker_name), NAME),
+            (
+                "listenPort",
+                self.listen_port == 0 || self.listen_port > FAST_PORT_BELOW,
+                "must be 0 or more than 2: the fast port is two below",
+            ),
+            ("defaultTopicQueueNums", self.default_topic_queue_nums > 0, POSITIVE),
+            (
+                "brokerPermission",
+                self.broker_permission & !0b110 == 0,
+                "must be 0, 2 (write), 4 (read) or 6 (both)",
+            ),
+            (
+                "maxMessageSize",
+                (1..=BODY_BYTES_MAX).contains(&self.max_message_size),
+                "must be between 1 and 16711680 bytes: a frame holds no more",
+            ),
+            ("flushIntervalCommitLog", self.flush_interval_commit_log > 0, POSITIVE),
+            ("syncFlushTimeout", self.sync_flush_timeout > 0, POSITIVE),
+            (
+                "mappedFileSizeCommitLog",
+                self.mapped_file_size_commit_log <= FILE_BYTES_MAX,
+                "must be less than 2 GiB, as Apache's broker wants it",
+            ),
+            (
+                "mappedFileSizeConsumeQueue",
+                (20..=FILE_BYTES_MAX).contains(&self.mapped_file_size_consume_queue),
+                "must be between 20 bytes and 2 GiB",
+            ),
+            ("maxHashSlotNum", self.max_hash_slot_num > 0, POSITIVE),
+            ("maxIndexNum", self.max_index_num > 1, "must be 2 or more"),
+            ("fileReservedTime", self.file_reserved_time > 0, POSITIVE),
+            (
+                "deleteWhen",
+                are_hours(&self.delete_when),
+                "must be hours from 00 to 23, ; between them",
+            ),
+            ("diskMaxUsedSpaceRatio", is_share(self.disk_max_used_space_ratio), SHARE),
+            ("diskSpaceCleanForciblyRatio", is_share(self.disk_space_clean_forcibly_ratio), SHARE),
+            ("diskSpaceWarningLevelRatio", is_share(self.disk_space_warning_level_ratio), SHARE),
+            ("flushConsumerOffsetInterval", self.flush_consumer_offset_interval > 0, POSITIVE),
+            ("flushDelayOffsetInterval", self.flush_delay_offset_interval > 0, POSITIVE),
+            (
+                "regionId",
+                !self.region_id.contains(char::is_control),
+                "must not hold control characters",
+            ),
+        ];
+        checks.into_iter().find(|(_, good, _)| !good).map(|(key, _, must)| (key, must))
+    }
+}
+
+/// What a used share of a disk has to be.
+const SHARE: &str = "must be per cent, from 1 to 100";
+/// How far the fast port lies below the broker's.
+const FAST_PORT_BELOW: u16 = 2;
+/// Largest body that fits into a frame beside its header.
+const BODY_BYTES_MAX: u32 = 16 * 1024 * 1024 - 64 * 1024;
+/// Largest file: Apache keeps sizes of files in 31 bits.
+const FILE_BYTES_MAX: u64 = (1 << 31) - 1;
+/// Longest name of a broker or cluster.
+const NAME_LEN_MAX: usize = 127;
+
+fn is_name(text: &str) -> bool {
+    let good = |c: char| c.is_ascii_alphanumeric() || "_-.%|".contains(c);
+    (1..=NAME_LEN_MAX).contains(&text.len()) && text.chars().all(good)
+}
+
+fn are_hours(text: &str) -> bool {
+    text.split(';').all(|hour| hour.trim().parse::<u8>().is_ok_and(|hour| hour < 24))
+}
+
+fn is_share(percent: Option<u8>) -> bool {
+    percent.is_none_or(|percent| (1..=100).contains(&percent))
+}
+
 /// Section `[namesrv]`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -176,11 +268,23 @@ pub struct NamesrvConfig {
     pub listen_port: u16,
     /// Whether the configuration of ordered topics is part of routes.
     pub order_message_enable: bool,
+    /// Whether a group without master shows its lowest slave as one.
+    pub support_acting_master: bool,
+    /// Whether a topic that a broker's full registration lacks is dropped.
+    pub delete_topic_with_broker_registration: bool,
+    /// Further keys that request 318 may not name, `;` between them.
+    pub config_black_list: String,
 }
 
 impl Default for NamesrvConfig {
     fn default() -> Self {
-        Self { listen_port: 9_876, order_message_enable: false }
+        Self {
+            listen_port: 9_876,
+            order_message_enable: false,
+            support_acting_master: false,
+            delete_topic_with_broker_registration: false,
+            config_black_list: "configBlackList;configStorePath;kvConfigPath".into(),
+        }
     }
 }
 
@@ -199,4 +303,38 @@ pub struct EngineConfig {
     pub namesrv: NamesrvConfig,
     /// Network workers; unset: half of the cores, at least one.
     pub net_threads: Option<usize>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The key that a change makes faulty.
+    fn fault(change: impl FnOnce(&mut BrokerConfig)) -> Option<&'static str> {
+        let mut config = BrokerConfig::default();
+        change(&mut config);
+        config.fault().map(|(key, _)| key)
+    }
+
+    #[test]
+    fn defaults_work_and_values_that_cannot_are_named() {
+        assert_eq!(fault(|_| ()), None);
+        assert_eq!(fault(|c| c.listen_port = 0), None);
+        assert_eq!(fault(|c| c.delete_when = "04; 16".into()), None);
+        assert_eq!(fault(|c| c.listen_port = 2), Some("listenPort"));
+        assert_eq!(fault(|c| c.broker_name = "a/b".into()), Some("brokerName"));
+        assert_eq!(fault(|c| c.broker_cluster_name.clear()), Some("brokerClusterName"));
+        assert_eq!(fault(|c| c.broker_permission = 7), Some("brokerPermission"));
+        assert_eq!(fault(|c| c.max_message_size = 16 << 20), Some("maxMessageSize"));
+        assert_eq!(fault(|c| c.delete_when = "24".into()), Some("deleteWhen"));
+        assert_eq!(fault(|c| c.delete_when.clear()), Some("deleteWhen"));
+        assert_eq!(
+            fault(|c| c.disk_max_used_space_ratio = Some(101)),
+            Some("diskMaxUsedSpaceRatio")
+        );
+        assert_eq!(
+            fault(|c| c.mapped_file_size_consume_queue = 0),
+            Some("mappedFileSizeConsumeQueue")
+        );
+    }
 }

@@ -17,6 +17,8 @@ use crate::widget::input::Field;
 
 /// Refresh intervals that `+` and `-` step through.
 const INTERVALS_MS: [i64; 6] = [1_000, 2_000, 5_000, 10_000, 30_000, 60_000];
+/// How many intervals pass between fetches while the terminal has no focus.
+const UNFOCUSED_TIMES: i64 = 5;
 /// How long a message stays in the status row.
 const TOAST_MS: i64 = 8_000;
 
@@ -234,7 +236,11 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
             }
             Vec::new()
         }
-        Event::Focus(_) => Vec::new(),
+        // Out of sight, the picture is asked for less often.
+        Event::Focus(here) => {
+            let slower = if here { 1 } else { UNFOCUSED_TIMES };
+            vec![Effect::Interval(app.interval_ms * slower)]
+        }
         Event::Stop => vec![Effect::Exit(Exit::Stopped)],
         other => on_answer(app, other),
     };
@@ -252,13 +258,18 @@ fn on_answer(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Messages(ticket, result) => screen::messages::took(app, ticket, result),
         Event::Where(ticket, result) => screen::inspector::took(app, ticket, result),
         Event::LastChange(text) => app.last_change = Some(text),
-        Event::Tell(text) => app.tell(text),
         Event::CannotAudit(why) => {
             app.read_only = Some(format!("read-only: {why}"));
             app.tell(format!("nothing can be changed any more: {why}"));
         }
-        other => {
+        mut other => {
             let ctx = app.ctx();
+            if let Event::ReplayPlanned(_, Ok(plan)) = &mut other
+                && let Some(row) = screen::groups::find(app, &plan.ask.group)
+            {
+                plan.in_rate = row.in_rate.clone();
+                plan.out_rate = row.out_rate.clone();
+            }
             if let Some(dialog) = &mut app.dialog {
                 let step = dialog.answer(other, &ctx);
                 return apply(app, step);

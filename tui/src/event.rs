@@ -73,8 +73,6 @@ pub enum Event {
     LastChange(String),
     /// Audit or ledger cannot be written: the session is read-only from here on.
     CannotAudit(String),
-    /// Something to tell in the status row.
-    Tell(String),
     /// The process wants to end: leave without asking.
     Stop,
 }

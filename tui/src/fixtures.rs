@@ -11,8 +11,7 @@ use crate::data::dead::{Again, DeadGroup, Letter, Letters};
 use crate::data::groups::{ClientRow, Flag, GroupDetail, GroupKind, GroupQueue, GroupRow, Limit};
 use crate::data::ladder::{Ladder, LadderGroup, LadderLevel};
 use crate::data::plan::{
-    Reader, ReplayAsk, ReplayPath, ReplayPlan, ReplayRow, ReplayTo, ResendAsk, ResendPlan,
-    ResendTo, Twice,
+    Reader, ReplayAsk, ReplayPath, ReplayPlan, ReplayRow, ResendAsk, ResendPlan, ResendTo, Twice,
 };
 use crate::data::topics::{
     GroupOnTopic, Message, MessagePage, QueueRow, TopicDetail, TopicRow, Where,
@@ -216,7 +215,6 @@ fn groups() -> Vec<GroupRow> {
         clients: Known(0),
         state: GroupState::NoClient,
         since_ms: Known(at("11:01:00")),
-        flag: Flag::Silenced,
         ..group("report-nightly", &["reports"])
     });
     rows.push(GroupRow {
@@ -583,6 +581,7 @@ pub fn letters() -> Letters {
                 tries: 17,
                 why: Known((*why).to_owned()),
                 again: Again::default(),
+                source: None,
             }
         })
         .collect();
@@ -753,7 +752,7 @@ pub fn replay_plan(ask: &ReplayAsk) -> ReplayPlan {
             lag_now: Known(*lag),
             lag_after: Known(lag + from - to),
             note: "first 12:03:27".to_owned(),
-            outcome: None,
+            source: None,
         })
         .collect();
     for q in 2..8 {
@@ -776,17 +775,6 @@ pub fn replay_plan(ask: &ReplayAsk) -> ReplayPlan {
         out_rate: Known(118.0),
         filter: "the group takes all tags".to_owned(),
         silent: Vec::new(),
-    }
-}
-
-/// An ask of the replay above.
-pub fn replay_ask() -> ReplayAsk {
-    ReplayAsk {
-        group: name("payments-settle"),
-        topics: Vec::new(),
-        to: ReplayTo::Time(now() - 7_200_000),
-        queues: Vec::new(),
-        leave_out: Vec::new(),
     }
 }
 

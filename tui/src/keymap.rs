@@ -93,22 +93,6 @@ pub enum Kind {
     Brokers,
 }
 
-impl Kind {
-    /// All of them.
-    pub const ALL: [Self; 10] = [
-        Self::Overview,
-        Self::Topics,
-        Self::Queues,
-        Self::Messages,
-        Self::Message,
-        Self::Groups,
-        Self::Group,
-        Self::Ladder,
-        Self::Dead,
-        Self::Brokers,
-    ];
-}
-
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Binding {

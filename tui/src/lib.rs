@@ -3,22 +3,22 @@
 //! `app` is the whole behaviour without I/O; `screen`, `dialog` and `widget` draw; `data` holds the
 //! snapshots that they draw from and `model` the rules on them; `runtime` owns threads and terminal.
 
-// What the poller and the executor will use has no user outside tests before them.
-#![allow(dead_code)]
-
 mod app;
 mod clipboard;
 mod data;
 mod dialog;
 mod effect;
 mod event;
+mod executor;
 #[cfg(test)]
 mod fixtures;
-mod format;
 mod input;
 mod keymap;
+mod ledger;
+mod messages;
 mod model;
 mod place;
+mod poll;
 mod runtime;
 mod screen;
 mod state_dir;
@@ -28,5 +28,7 @@ mod tests;
 mod theme;
 mod widget;
 
+use model::format;
+
 pub use effect::Exit;
-pub use runtime::{ConsoleError, EmbeddedInfo, Settings, StopHandle, restore_terminal};
+pub use runtime::{ConsoleError, EmbeddedInfo, Settings, StopHandle, restore_terminal, run};

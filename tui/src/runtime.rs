@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crossterm::queue;
 use crossterm::terminal::{BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate};
+use engine::client::Cluster;
 use engine::clock::{Clock, SystemClock};
 use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::buffer::Buffer;
@@ -21,9 +22,13 @@ use crate::app::{App, Embedded, Session, update};
 use crate::clipboard;
 use crate::effect::{Effect, Exit};
 use crate::event::Event;
+use crate::executor::{Executor, Who, last_change};
 use crate::input;
+use crate::ledger::Ledger;
 use crate::model::clock::{TimeMode, Zone};
+use crate::poll;
 use crate::screen::frame;
+use crate::state_dir::StateDir;
 use crate::terminal::{self, Guard};
 use crate::theme::{Depth, Theme};
 use crate::widget::Canvas;
@@ -55,6 +60,8 @@ pub struct Settings {
     pub read_only: bool,
     /// Name of a theme; none = the terminal's own colours.
     pub theme: Option<String>,
+    /// Where the user's own themes are, `NAME.toml` each.
+    pub theme_dir: Option<PathBuf>,
     /// Refresh interval, milliseconds.
     pub interval_ms: i64,
     /// Audit and ledger.
@@ -142,6 +149,57 @@ impl Wires {
     }
 }
 
+/// Runs the console over a cluster, on the calling thread, until the user or `Settings::stop` ends it.
+///
+/// Poller and effects run on the cluster's own runtime.
+///
+/// # Errors
+/// No terminal, or it failed. A state directory that cannot be used makes the session read-only.
+pub fn run(cluster: &Arc<Cluster>, settings: &Settings) -> Result<Exit, ConsoleError> {
+    let wires = Wires::new();
+    let (state, told) = match StateDir::open(&settings.state_dir) {
+        Ok(state) => (Some(state), None),
+        Err(why) => (None, Some(format!("{}: {why}", settings.state_dir.display()))),
+    };
+    let ledger = state.as_ref().map(Ledger::read).unwrap_or_default();
+    let (orders, inbox) = tokio::sync::mpsc::unbounded_channel();
+    let executor = Executor {
+        cluster: Arc::clone(cluster),
+        handle: cluster.handle().clone(),
+        out: wires.sender.clone(),
+        orders,
+        ledger: Arc::new(Mutex::new(ledger)),
+        who: who(settings),
+        steers: Arc::default(),
+        state,
+    };
+    if let Some(why) = told {
+        let _ = wires.sender.send(Event::CannotAudit(why)); // the receiver lives in `wires`
+    }
+    let last = executor.state.as_ref().and_then(|s| s.last_change().ok().flatten());
+    if let Some(line) = last {
+        let _ = wires.sender.send(Event::LastChange(last_change(&line))); // as above
+    }
+    let poller = executor.handle.spawn(poll::run(
+        Arc::clone(cluster),
+        wires.sender.clone(),
+        inbox,
+        Arc::clone(&executor.ledger),
+    ));
+    let exit = drive(settings, &wires, &mut |effect| executor.run(effect));
+    poller.abort();
+    exit
+}
+
+fn who(settings: &Settings) -> Who {
+    let set = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
+    Who {
+        user: set("USER").or_else(|| set("LOGNAME")).unwrap_or_else(|| "?".to_owned()),
+        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        context: settings.context.clone(),
+    }
+}
+
 /// Runs the console on this thread until it ends. `execute` takes what the console itself cannot do
 /// and must not wait.
 ///
@@ -216,13 +274,21 @@ fn app(settings: &Settings, size: (u16, u16), now_ms: i64) -> App {
 fn theme(settings: &Settings) -> (Theme, Option<String>) {
     let set = |name: &str| std::env::var(name).unwrap_or_default();
     let no_color = !set("NO_COLOR").is_empty() || set("TERM") == "dumb";
-    let (theme, told) = Theme::choose(settings.theme.as_deref(), no_color);
+    let file = user_theme(settings);
+    let (theme, told) = Theme::choose(settings.theme.as_deref(), file.as_deref(), no_color);
     let depth = match (set("COLORTERM").as_str(), set("TERM").contains("256")) {
         ("truecolor" | "24bit", _) => Depth::True,
         (_, true) => Depth::Ansi256,
         _ => Depth::Ansi16,
     };
     (theme.reduced(depth), told)
+}
+
+/// The text of the user's own theme of the wanted name.
+fn user_theme(settings: &Settings) -> Option<String> {
+    let name = format!("{}.toml", settings.theme.as_ref()?);
+    let path = settings.theme_dir.as_ref()?.join(name);
+    io::read_to_string(std::fs::OpenOptions::new().read(true).open(path).ok()?).ok()
 }
 
 /// Everything one run needs.

@@ -50,7 +50,6 @@ const BASES_MAX: usize = 4;
 /// A look for every role.
 #[derive(Clone, Debug)]
 pub struct Theme {
-    pub name: String,
     styles: Vec<Style>,
 }
 
@@ -77,7 +76,7 @@ impl Theme {
     /// # Errors
     /// An unknown name, or a file that is not a theme.
     pub fn shipped(name: &str) -> Result<Self, ThemeError> {
-        let mut theme = Self { name: name.to_owned(), styles: vec![Style::new(); Role::ALL.len()] };
+        let mut theme = Self { styles: vec![Style::new(); Role::ALL.len()] };
         theme.apply_shipped(name, 0)?;
         Ok(theme)
     }
@@ -87,16 +86,25 @@ impl Theme {
     /// # Errors
     /// Names the line and what is wrong with it.
     pub fn parse(file: &str, text: &str) -> Result<Self, ThemeError> {
-        let mut theme = Self { name: file.to_owned(), styles: vec![Style::new(); Role::ALL.len()] };
+        let mut theme = Self { styles: vec![Style::new(); Role::ALL.len()] };
         theme.apply(file, text, 0)?;
         Ok(theme)
     }
 
-    /// The theme to begin with: the one asked for, `mono` without colours, else the terminal's own.
-    /// The second value is what to tell about a theme that could not be used.
-    pub fn choose(name: Option<&str>, no_color: bool) -> (Self, Option<String>) {
+    /// The theme to begin with: the one asked for, from the user's own `file` if there is one, `mono`
+    /// without colours, else the terminal's own. The second value is what to tell about a theme that
+    /// could not be used.
+    pub fn choose(
+        name: Option<&str>,
+        file: Option<&str>,
+        no_color: bool,
+    ) -> (Self, Option<String>) {
         let wanted = if no_color { "mono" } else { name.unwrap_or("terminal") };
-        match Self::shipped(wanted) {
+        let chosen = match file {
+            Some(text) if !no_color => Self::parse(wanted, text),
+            _ => Self::shipped(wanted),
+        };
+        match chosen {
             Ok(theme) => (theme, None),
             Err(error) => (Self::fallback(), Some(error.to_string())),
         }
@@ -116,7 +124,7 @@ impl Theme {
     pub fn of_roles() -> Self {
         let styles =
             (0..Role::ALL.len()).map(|i| Style::new().fg(Color::Indexed(i as u8))).collect();
-        Self { name: "roles".to_owned(), styles }
+        Self { styles }
     }
 
     /// Maps every colour to what the terminal can show.
@@ -338,7 +346,8 @@ mod tests {
             let style = theme.style(*role);
             assert!(style.fg.is_none() && style.bg.is_none(), "{name}");
         }
-        assert_eq!(Theme::choose(Some("dark"), true).0.name, "mono");
+        let chosen = Theme::choose(Some("dark"), None, true).0;
+        assert_eq!(chosen.style(Role::Critical), theme.style(Role::Critical));
     }
 
     #[test]
@@ -358,8 +367,9 @@ mod tests {
 
     #[test]
     fn an_unknown_theme_falls_back_to_dark_and_says_so() {
-        let (theme, said) = Theme::choose(Some("nice"), false);
-        assert_eq!(theme.name, "dark");
+        let (theme, said) = Theme::choose(Some("nice"), None, false);
+        let dark = Theme::shipped("dark").unwrap();
+        assert_eq!(theme.style(Role::Critical), dark.style(Role::Critical));
         assert!(said.unwrap().contains("there are dark, light, mono, terminal"));
     }
 

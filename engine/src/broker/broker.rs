@@ -2,6 +2,7 @@
 //!
 //! No socket, no thread: `engine.rs` gives it a store and a clock and drives its tasks.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,12 +10,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::put::schedule_topic;
 use super::state::connections::Connections;
 use super::state::delay_offsets::DelayOffsets;
+use super::state::filters::Filters;
 use super::state::groups::Groups;
 use super::state::offsets::Offsets;
 use super::state::order_locks::OrderLocks;
 use super::state::parked::Parked;
 use super::state::persist::Persist;
 use super::state::reset_pending::ResetPending;
+use super::state::settings::{self, Settings};
 use super::state::stats::Stats;
 use super::state::timers::Timers;
 use super::state::topics::{Topic, Topics};
@@ -26,6 +29,7 @@ use crate::config::BrokerConfig;
 use crate::decide::delay::Levels;
 use crate::decide::pull_status::Extent;
 use crate::decide::route::{self, Template, Unknown};
+use crate::decide::{Refusal, config_change};
 use crate::protocol::body::group_config::SubscriptionGroupConfig;
 use crate::protocol::ids::UniqueKeys;
 use crate::protocol::names;
@@ -35,7 +39,7 @@ use crate::store::{Appended, Boundary, QueueOffset, Store, StoreError};
 
 /// Everything that a broker is made of.
 pub struct Parts {
-    /// Its settings.
+    /// Its settings, without those that were changed over the wire.
     pub config: BrokerConfig,
     /// Its data directory.
     pub store: Arc<Store>,
@@ -59,7 +63,9 @@ pub struct Parts {
 
 /// One broker.
 pub struct Broker {
+    /// What counts from the start on; what may change is in [`Broker::live`].
     pub(crate) config: BrokerConfig,
+    pub(crate) settings: Settings,
     pub(crate) store: Arc<Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) addr: SocketAddr,
@@ -70,6 +76,7 @@ pub struct Broker {
     pub(crate) unique_keys: UniqueKeys,
     pub(crate) topics: Topics,
     pub(crate) groups: Groups,
+    pub(crate) filters: Filters,
     pub(crate) offsets: Offsets,
     pub(crate) delay_offsets: DelayOffsets,
     pub(crate) connections: Connections,
@@ -101,6 +108,7 @@ impl Broker {
         let reply_topic = names::reply_topic(&parts.config.broker_cluster_name);
         Self {
             boot_ms: parts.clock.wall_ms(),
+            settings: Settings::new(parts.config.clone()),
             config: parts.config,
             store: parts.store,
             clock: parts.clock,
@@ -111,6 +119,7 @@ impl Broker {
             unique_keys: parts.unique_keys,
             topics: parts.topics,
             groups: parts.groups,
+            filters: Filters::default(),
             offsets: Offsets::default(),
             delay_offsets: DelayOffsets::default(),
             connections: Connections::default(),
@@ -149,6 +158,11 @@ impl Broker {
         &self.addr_text
     }
 
+    /// Where slaves would find it, as text: one port above its own.
+    pub fn ha_addr_text(&self) -> String {
+        SocketAddr::new(self.addr.ip(), self.addr.port().saturating_add(1)).to_string()
+    }
+
     /// Clients that are in a group now.
     pub fn client_count(&self) -> usize {
         self.connections.client_count()
@@ -176,7 +190,7 @@ impl Broker {
         if let Some(group) = self.groups.get(name) {
             return (false, Some(group));
         }
-        if !self.config.auto_create_subscription_group || names::check_group(name).is_err() {
+        if !self.live().auto_create_subscription_group || names::check_group(name).is_err() {
             return (false, None);
         }
         self.groups.put(SubscriptionGroupConfig::named(name), now_ms);
@@ -226,7 +240,7 @@ impl Broker {
             topic: header.topic,
             retry: names::group_of_retry(header.topic).is_some(),
             template,
-            auto_create: self.config.auto_create_topic_enable,
+            auto_create: self.live().auto_create_topic_enable,
             queues_asked: header.default_queues.unwrap_or(route::TEMPLATE_QUEUES),
             unit: header.unit_mode == Some(true),
         });
@@ -256,11 +270,11 @@ impl Broker {
         Extent { min, max }
     }
 
-    /// Whether a message is likely in the page cache: a guess by its distance from the log's end.
+    /// Whether a message is there and likely in the page cache: a guess by its distance from the log's end.
     pub(crate) fn in_memory(&self, topic: &str, queue_id: i32, offset: u64) -> bool {
         let end = self.store.positions().visible.0;
         let unit = told(self.store.unit(topic, queue_id, QueueOffset(offset))).flatten();
-        unit.is_none_or(|unit| end.saturating_sub(unit.log_offset.0) <= self.memory_window)
+        unit.is_some_and(|unit| end.saturating_sub(unit.log_offset.0) <= self.memory_window)
     }
 
     /// Counts stored messages.
@@ -301,28 +315,62 @@ impl Broker {
             self.stats.add("BROKER_GET_NUMS", &self.config.broker_cluster_name, messages as i64);
         }
     }
+}
 
-    /// Every key that is honoured, as `key=value`.
-    pub(crate) fn config_lines(&self) -> Vec<String> {
-        let fixed = [
+/// The configuration: what is in force, what is shown of it, how it changes (admin.md §4.12).
+impl Broker {
+    /// The settings in force now.
+    pub fn live(&self) -> arc_swap::Guard<Arc<BrokerConfig>> {
+        self.settings.load()
+    }
+
+    /// Every key that is honoured, with its value.
+    pub(crate) fn config_entries(&self) -> BTreeMap<String, String> {
+        let mut entries = config_change::entries(&**self.live());
+        for (key, value) in [
             ("brokerId", "0".to_owned()),
             ("brokerRole", "ASYNC_MASTER".to_owned()),
             ("brokerIP1", self.addr.ip().to_string()),
             ("inSyncReplicas", "1".to_owned()),
-            ("enablePropertyFilter", "false".to_owned()),
             ("enableRetryTopicV2", "false".to_owned()),
             ("storePathRootDir", self.store.config().root.display().to_string()),
-        ];
-        let mut lines: Vec<String> =
-            fixed.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
-        if let Ok(serde_json::Value::Object(keys)) = serde_json::to_value(&self.config) {
-            lines.extend(keys.into_iter().filter_map(|(key, value)| match value {
-                serde_json::Value::Null => None,
-                serde_json::Value::String(text) => Some(format!("{key}={text}")),
-                other => Some(format!("{key}={other}")),
-            }));
+        ] {
+            entries.entry(key.to_owned()).or_insert(value);
         }
-        lines
+        entries.insert("listenPort".to_owned(), self.addr.port().to_string());
+        entries
+    }
+
+    /// Makes a change of the configuration count, once it is on the disk; gives the remark.
+    pub(crate) fn change_config(
+        &self,
+        body: &[u8],
+        now_ms: i64,
+    ) -> Result<Option<String>, Refusal> {
+        let shown = self.config_entries();
+        let write = |file: &[u8]| self.store.write_json(settings::FILE, file);
+        let changed = self.settings.change(body, &shown, now_ms, write)?;
+        let (old, new) = (&changed.old, &changed.new);
+        self.store.set_habits(settings::habits(new));
+        let template = |config: &BrokerConfig| {
+            (config.auto_create_topic_enable, config.default_topic_queue_nums)
+        };
+        let retemplate = template(old) != template(new);
+        if retemplate {
+            self.topics.put_template(new, now_ms);
+        }
+        let permission = old.broker_permission != new.broker_permission;
+        if permission {
+            // Name servers learn of rights with the topics, and only of a new edition of them.
+            self.topics.touch(now_ms);
+        }
+        if retemplate || permission {
+            self.topics_changed();
+        }
+        if !Arc::ptr_eq(old, new) {
+            tracing::info!(counter = self.settings.version().counter, "configuration changed");
+        }
+        Ok(changed.remark)
     }
 }
 

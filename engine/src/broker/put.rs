@@ -214,7 +214,7 @@ impl Broker {
 
     /// Furthest that a timer message may lie ahead, ms.
     pub(crate) fn timer_ahead_ms(&self) -> i64 {
-        i64::try_from(self.config.timer_max_delay_sec).unwrap_or(i64::MAX).saturating_mul(1_000)
+        i64::try_from(self.live().timer_max_delay_sec).unwrap_or(i64::MAX).saturating_mul(1_000)
     }
 
     /// Encodes one record of this broker, with its holes open.

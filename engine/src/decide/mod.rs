@@ -4,6 +4,7 @@
 //! rule of semantics.md and its table of cases.
 
 pub mod allocate;
+pub mod config_change;
 pub mod delay;
 pub mod expiry;
 pub mod filter;

@@ -6,6 +6,9 @@
 use super::Refusal;
 use crate::protocol::response_code::{ILLEGAL_OPERATION, SYSTEM_ERROR};
 
+/// `commitOrRollback` of a producer that does not know yet.
+pub const UNKNOWN: i32 = 0;
+
 /// What the request 37 decides.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
@@ -295,7 +298,7 @@ mod tests {
     fn unknown_is_no_verdict() {
         assert_eq!(Verdict::from_wire(8), Some(Verdict::Commit));
         assert_eq!(Verdict::from_wire(12), Some(Verdict::Rollback));
-        assert_eq!(Verdict::from_wire(0), None);
+        assert_eq!(Verdict::from_wire(UNKNOWN), None);
         assert_eq!(Verdict::from_wire(4), None);
     }
 }

@@ -20,19 +20,22 @@ use tokio::task::JoinHandle;
 use crate::broker::broker::Parts;
 use crate::broker::serve::Port;
 use crate::broker::state::groups::Groups;
+use crate::broker::state::settings;
 use crate::broker::state::topics::{self, Topics};
 use crate::broker::{Broker, task};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{BrokerConfig, EngineConfig, FlushDiskType};
+use crate::config::EngineConfig;
 use crate::decide::delay::{Levels, LevelsError};
 use crate::decide::{expiry, flow};
 use crate::namesrv::{NameServer, Settings};
 use crate::net::Limits;
 use crate::net::listener::{self, Admission};
 use crate::protocol::ids::UniqueKeys;
-use crate::store::{Disk, DiskRatios, FlushMode, Store, StoreConfig, StoreError};
+use crate::store::{Disk, Store, StoreConfig, StoreError};
 
 use register::Registrar;
+#[cfg(feature = "sim")]
+pub use shell::committer;
 use shell::{BrokerService, NamesrvService, Pool};
 use threads::Threads;
 
@@ -139,7 +142,7 @@ impl Engine {
         let (stop_tx, stop) = watch::channel(false);
         let namesrv_port = local_port(&listeners.namesrv);
         let namesrv_addr = SocketAddr::new(config.advertise, namesrv_port);
-        let names = name_server(&config, &store, clock.wall_ms())?;
+        let names = name_server(&config, &store, namesrv_port, clock.wall_ms())?;
         let handle = runtime.handle().clone();
         let pool: Arc<Pool> = Arc::new(Pool::new(handle.clone()));
         let mut tasks = vec![handle.spawn(shell::committer(Arc::clone(&store)))];
@@ -297,6 +300,7 @@ fn reachable(listen: IpAddr) -> IpAddr {
 
 fn store_config(config: &EngineConfig, levels: &Levels) -> StoreConfig {
     let broker = &config.broker;
+    let habits = settings::habits(broker);
     StoreConfig {
         root: config.data_dir.clone(),
         file_size: broker.mapped_file_size_commit_log,
@@ -304,41 +308,19 @@ fn store_config(config: &EngineConfig, levels: &Levels) -> StoreConfig {
         index_slots: broker.max_hash_slot_num,
         index_units: broker.max_index_num,
         index_enabled: broker.message_index_enable,
-        max_message_size: broker.max_message_size,
-        flush: match broker.flush_disk_type {
-            FlushDiskType::AsyncFlush => FlushMode::Async,
-            FlushDiskType::SyncFlush => FlushMode::Sync,
-        },
-        flush_interval_ms: broker.flush_interval_commit_log,
-        sync_flush_timeout_ms: broker.sync_flush_timeout,
+        max_message_size: habits.max_message_size,
+        flush: settings::flush_mode(broker),
+        flush_interval_ms: habits.flush_interval_ms,
+        sync_flush_timeout_ms: habits.sync_flush_timeout_ms,
         delay_levels_ms: (1..=levels.level_max()).map(|level| levels.wait_ms(level)).collect(),
         cluster: broker.broker_cluster_name.clone(),
         broker_name: broker.broker_name.clone(),
-        file_reserved_ms: i64::try_from(broker.file_reserved_time).unwrap_or(i64::MAX / 3_600_000)
-            * 3_600_000,
-        delete_hours: broker
-            .delete_when
-            .split(';')
-            .filter_map(|hour| hour.trim().parse().ok())
-            .collect(),
-        disk_free_min: broker.disk_free_min,
-        disk_ratios: disk_ratios(broker),
+        file_reserved_ms: habits.file_reserved_ms,
+        delete_hours: habits.delete_hours,
+        disk_free_min: habits.disk_free_min,
+        disk_ratios: habits.disk_ratios,
         ..StoreConfig::default()
     }
-}
-
-/// Apache's ratios hold once one of them is configured; the others are its defaults then.
-fn disk_ratios(broker: &BrokerConfig) -> Option<DiskRatios> {
-    let (max, force, warn) = (
-        broker.disk_max_used_space_ratio,
-        broker.disk_space_clean_forcibly_ratio,
-        broker.disk_space_warning_level_ratio,
-    );
-    (max.is_some() || force.is_some() || warn.is_some()).then(|| DiskRatios {
-        max_used: u64::from(max.unwrap_or(75)),
-        clean_forcibly: u64::from(force.unwrap_or(85)),
-        warning: u64::from(warn.unwrap_or(90)),
-    })
 }
 
 fn broker(
@@ -365,6 +347,7 @@ fn broker(
         topics,
         groups: Groups::new(stored_groups),
     }));
+    task::persist::load_settings(&broker)?;
     task::persist::load_positions(&broker)?;
     if remade {
         broker.persist.topics_changed();
@@ -397,11 +380,14 @@ fn remake_topics(
 fn name_server(
     config: &EngineConfig,
     store: &Store,
+    port: u16,
     now_ms: i64,
 ) -> Result<Arc<NameServer>, EngineError> {
-    let settings =
-        Settings { order_topics: config.namesrv.order_message_enable, ..Settings::default() };
-    let names = NameServer::new(settings, now_ms);
+    let mut own = config.namesrv.clone();
+    own.listen_port = port;
+    let changed = store.read_json(shell::NAMES_FILE)?.unwrap_or_default();
+    let names = NameServer::new(Settings::default(), now_ms);
+    names.configure(own, &changed);
     if let Some(json) = store.read_json(shell::KV_FILE)?
         && let Err(error) = names.load_kv(&json)
     {

@@ -25,6 +25,8 @@ use crate::store::{Arrival, Store};
 
 /// File of the name server's settings.
 pub const KV_FILE: &str = "kvConfig.json";
+/// File of what was changed of the name server's configuration.
+pub const NAMES_FILE: &str = "mqdeckNamesrv.properties";
 /// A group that takes longer to write than this is written off the worker from then on.
 const SLOW_COMMIT: Duration = Duration::from_millis(2);
 /// Fast groups in a row after which writes come back to the worker.
@@ -186,8 +188,10 @@ impl NamesrvService {
             body: &frame.body,
         };
         let answer = self.names.handle(call, now_ms);
-        if answer.persist
-            && let Err(error) = self.store.write_json(KV_FILE, &self.names.kv_json())
+        let kv = answer.persist.then(|| (KV_FILE, self.names.kv_json()));
+        let file = kv.or(answer.settings_file.map(|file| (NAMES_FILE, file)));
+        if let Some((name, content)) = file
+            && let Err(error) = self.store.write_json(name, &content)
         {
             let mut reply = Outgoing::response(response_code::SYSTEM_ERROR, header.opaque);
             reply.remark =

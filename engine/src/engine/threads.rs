@@ -48,12 +48,8 @@ impl Threads {
             tasks: Arc::default(),
             handles: Vec::new(),
         };
-        let flush_tick = match store.config().flush {
-            FlushMode::Async => Duration::from_millis(store.config().flush_interval_ms),
-            FlushMode::Sync => SYNC_TICK,
-        };
         let own = Arc::clone(store);
-        threads.spawn("flush", move || while own.flush_turn(flush_tick) {})?;
+        threads.spawn("flush", move || while own.flush_turn(flush_tick(&own)) {})?;
         let own = Arc::clone(store);
         threads.spawn("disk", move || while own.disk_turn(DISK_TICK) {})?;
         let own = Arc::clone(store);
@@ -89,6 +85,14 @@ impl Threads {
                 tracing::error!("a thread of the engine had panicked");
             }
         }
+    }
+}
+
+/// Pause between two flushes, as it is set now.
+fn flush_tick(store: &Store) -> Duration {
+    match store.config().flush {
+        FlushMode::Async => Duration::from_millis(store.habits().flush_interval_ms),
+        FlushMode::Sync => SYNC_TICK,
     }
 }
 

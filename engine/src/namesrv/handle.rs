@@ -46,6 +46,8 @@ pub struct Answer {
     pub reply: Outgoing,
     /// The settings changed: keep [`NameServer::kv_json`] before the response leaves.
     pub persist: bool,
+    /// The configuration changed: keep this before the response leaves.
+    pub settings_file: Option<Vec<u8>>,
 }
 
 /// A successful answer without its frame.
@@ -54,6 +56,8 @@ struct Done {
     fields: Fields,
     body: Bytes,
     persist: bool,
+    settings_file: Option<Vec<u8>>,
+    remark: Option<String>,
 }
 
 impl NameServer {
@@ -61,15 +65,16 @@ impl NameServer {
     pub fn handle(&self, call: Call<'_>, now_ms: i64) -> Answer {
         let mut reply = Outgoing::response(0, call.opaque);
         match self.serve(call, now_ms) {
-            Ok(Done { fields, body, persist }) => {
-                reply.fields = fields;
-                reply.body = body;
-                Answer { reply, persist }
+            Ok(done) => {
+                reply.fields = done.fields;
+                reply.body = done.body;
+                reply.remark = done.remark.map(Into::into);
+                Answer { reply, persist: done.persist, settings_file: done.settings_file }
             }
             Err(refusal) => {
                 reply.code = refusal.code;
                 reply.remark = Some(refusal.remark);
-                Answer { reply, persist: false }
+                Answer { reply, ..Answer::default() }
             }
         }
     }
@@ -127,6 +132,11 @@ impl NameServer {
                 self.routes_mut().delete_topic(of.topic, of.cluster);
                 Ok(Done::default())
             }
+            Request::NamesrvConfig(_) => Ok(body(self.config_lines().into_bytes())),
+            Request::UpdateNamesrvConfig(_) => {
+                let changed = self.change_config(call.body)?;
+                Ok(Done { settings_file: changed.file, remark: changed.remark, ..Done::default() })
+            }
             Request::RegisterTopic(of) => {
                 let route: TopicRouteData = read(call.body)?;
                 let done = self.routes_mut().register_topic(of.topic, route.queue_datas);
@@ -140,11 +150,11 @@ impl NameServer {
         if now_ms < self.ready_ms {
             return Err(Refusal::new(SYSTEM_ERROR, "name server not ready"));
         }
-        let Some(mut route) = self.routes().route(of.topic, self.settings) else {
+        let Some(mut route) = self.routes().route(of.topic, self.settings()) else {
             let remark = format!("No topic route info in name server for the topic: {}", of.topic);
             return Err(Refusal::new(TOPIC_NOT_EXIST, remark));
         };
-        if self.settings.order_topics {
+        if self.settings().order_topics {
             let config = self.kv().get(ORDER_TOPIC_NAMESPACE, of.topic).map(str::to_owned);
             route.order_topic_conf = config.ok();
         }
@@ -182,14 +192,14 @@ impl NameServer {
         };
         let told = self
             .routes_mut()
-            .register(&registration, self.settings, now_ms)
+            .register(&registration, self.settings(), now_ms)
             .map_err(|error| failed(&error))?;
         let order_topics = self.kv().list(ORDER_TOPIC_NAMESPACE).ok();
         Ok(Done {
             fields: RegisterResponse { ha_addr: told.ha_addr, master_addr: told.master_addr }
                 .into(),
             body: order_topics.map(|table| json_dialect::to_vec(&table)).unwrap_or_default().into(),
-            persist: false,
+            ..Done::default()
         })
     }
 
@@ -206,7 +216,7 @@ impl NameServer {
         Ok(Done {
             fields: DataVersionResponse { changed }.into(),
             body: stored.map(|version| json_dialect::to_vec(&version)).unwrap_or_default().into(),
-            persist: false,
+            ..Done::default()
         })
     }
 }

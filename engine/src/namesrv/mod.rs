@@ -8,32 +8,24 @@ mod expiry;
 mod handle;
 mod kv;
 mod routes;
+mod settings;
 
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub use handle::{Answer, Call};
 pub use kv::ORDER_TOPIC_NAMESPACE;
+pub use settings::Settings;
 
+use arc_swap::ArcSwap;
 use kv::Kv;
 use routes::Routes;
-
-/// What may be set of a name server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Settings {
-    /// Routes carry the queue counts of order topics (`orderMessageEnable`).
-    pub order_topics: bool,
-    /// A group without master shows its lowest slave as one (`supportActingMaster`).
-    pub acting_master: bool,
-    /// A topic missing in a full registration is dropped (`deleteTopicWithBrokerRegistration`).
-    pub drop_missing_topics: bool,
-    /// How long routes are refused after the start (`needWaitForService`); 0 serves at once.
-    pub wait_ms: i64,
-}
+use settings::Configured;
 
 /// One name server. Shared by all connections; every call is short.
 #[derive(Debug)]
 pub struct NameServer {
-    settings: Settings,
+    settings: ArcSwap<Settings>,
+    configured: Mutex<Configured>,
     ready_ms: i64,
     routes: RwLock<Routes>,
     kv: RwLock<Kv>,
@@ -44,7 +36,8 @@ impl NameServer {
     #[must_use]
     pub fn new(settings: Settings, now_ms: i64) -> Self {
         Self {
-            settings,
+            settings: ArcSwap::from_pointee(settings),
+            configured: Mutex::default(),
             ready_ms: now_ms.saturating_add(settings.wait_ms),
             routes: RwLock::new(Routes::default()),
             kv: RwLock::new(Kv::default()),
@@ -75,6 +68,10 @@ impl NameServer {
             return Vec::new();
         }
         self.routes_mut().drop_expired(now_ms)
+    }
+
+    fn settings(&self) -> Settings {
+        **self.settings.load()
     }
 
     fn routes(&self) -> RwLockReadGuard<'_, Routes> {

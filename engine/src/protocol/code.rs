@@ -94,9 +94,22 @@ requests! {
     329 DELETE_EXPIRED_COMMITLOG = DeleteExpired(client::NoFields), Slow;
     30001 TRIM_DEAD_LETTERS = TrimDeadLetters(broker::TrimDeadLetters of), Slow;
 
-    370 RECALL_MESSAGE = RecallMessage(send::RecallMessage of), Hot;
+    306 CLEAN_EXPIRED_CONSUMEQUEUE = CleanQueues(client::NoFields), Slow;
+    316 CLEAN_UNUSED_TOPIC = CleanTopics(client::NoFields), Slow;
+    308 QUERY_CORRECTION_OFFSET = CorrectionOffset(offset::CorrectionOffset of), Slow;
+    353 UPDATE_AND_GET_GROUP_FORBIDDEN = GroupForbidden(group::GroupForbiddenOf of), Slow;
     60  GET_TIMER_CHECK_POINT = TimerCheckPoint(client::NoFields), Slow;
     61  GET_TIMER_METRICS = TimerMetrics(client::NoFields), Slow;
+    906 EXCHANGE_BROKER_HA_INFO = ExchangeHa(broker::ExchangeHa of), Slow;
+    908 RESET_MASTER_FLUSH_OFFSET = ResetFlushOffset(broker::ResetFlushOffset), Slow;
+    513 UPDATE_AND_CREATE_STATIC_TOPIC = StaticTopic(client::NoFields), Slow;
+    1007 GET_BROKER_EPOCH_CACHE = BrokerEpoch(client::NoFields), Slow;
+    5001 SWITCH_TIMER_ENGINE = SwitchTimer(broker::SwitchTimerEngine of), Slow;
+    25  UPDATE_BROKER_CONFIG = UpdateBrokerConfig(client::NoFields), Slow;
+    318 UPDATE_NAMESRV_CONFIG = UpdateNamesrvConfig(client::NoFields), Names;
+    319 GET_NAMESRV_CONFIG = NamesrvConfig(client::NoFields), Names;
+
+    370 RECALL_MESSAGE = RecallMessage(send::RecallMessage of), Hot;
 
     37  END_TRANSACTION = EndTransaction(transaction::EndTransaction of), Hot;
     39  CHECK_TRANSACTION_STATE = CheckTransaction(transaction::CheckTransaction of), Push;

@@ -222,7 +222,7 @@ impl Store {
     }
 
     fn unfit(&self, append: &Append) -> Option<PutStatus> {
-        let limit = self.config.record_max();
+        let limit = self.habits().record_max();
         let too_large = append.record.len() > limit
             || append.more.iter().any(|(record, _)| record.len() > limit)
             || append.bytes() as u64 + BLANK_LEN as u64 > self.log.file_size;
@@ -413,8 +413,8 @@ impl Store {
             finished.arrivals.extend(arrivals);
             return;
         }
-        let deadline_ns =
-            self.clock.monotonic_ns() + self.config.sync_flush_timeout_ms.saturating_mul(1_000_000);
+        let deadline_ns = self.clock.monotonic_ns()
+            + self.habits().sync_flush_timeout_ms.saturating_mul(1_000_000);
         let mut held = Vec::new();
         for (wait, done, appended) in answers {
             if wait {
@@ -426,15 +426,15 @@ impl Store {
         self.flush.add(Waiting { end, deadline_ns, answers: held, arrivals });
     }
 
-    /// Gives answers and arrivals, outside of every lock.
+    /// Gives answers, then arrivals, outside of every lock: who sent does not wait for who polls.
     pub(super) fn finish(&self, finished: Finished) {
+        for (done, appended) in finished.answers {
+            done(appended);
+        }
         if !finished.arrivals.is_empty()
             && let Some(hook) = self.arrival_hook.get()
         {
             hook(&finished.arrivals);
-        }
-        for (done, appended) in finished.answers {
-            done(appended);
         }
     }
 }

@@ -82,8 +82,12 @@ impl AbortMark {
         let process_line = format!("{}\n", std::process::id());
         let path = root.join(ABORT_FILE);
         let text = format!("{process_line}{}", durable_line(durable));
-        storage::write_whole(storage, &path, text.as_bytes())?;
-        let file = storage.open(&path, OpenMode::Existing)?;
+        // Over the old content, never through an empty file: its durable offset would be lost.
+        let file = storage.open(&path, OpenMode::Create)?;
+        storage::write_all(file.as_ref(), text.as_bytes(), 0)?;
+        file.set_len(text.len() as u64)?;
+        file.sync_data()?;
+        storage.sync_dir(root)?;
         Ok(Self { file, process_line, noted: durable })
     }
 

@@ -17,6 +17,9 @@ use super::storage::{self, OpenMode};
 /// Units that are read at once when a queue is loaded.
 const LOAD_UNITS: u64 = 4096;
 
+/// A tail that was shorter than this when it was written gives its memory back.
+const TAIL_KEPT: usize = 4096;
+
 /// A queue.
 pub(super) struct Queue {
     pub topic: Arc<str>,
@@ -373,8 +376,9 @@ impl Queue {
         state.files = files;
         state.tail.drain(..done);
         state.tail_base += (done / UNIT_LEN) as u64;
-        if state.tail.is_empty() {
-            state.tail.shrink_to(4096);
+        if state.tail.is_empty() && done < TAIL_KEPT {
+            // A quiet queue costs no memory; a busy one keeps its buffer.
+            state.tail = Vec::new();
         }
         io.tail_bytes.fetch_sub(done, Ordering::Relaxed);
         Ok(())

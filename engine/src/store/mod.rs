@@ -39,7 +39,9 @@ pub use queue_io::Unit;
 pub use read::{Boundary, Match, Read, ReadLimit, ReadStatus};
 pub use recovery::Recovery;
 pub use storage::{Entry, File, LogOffset, Mapping, OpenMode, QueueOffset, Space, Storage};
-pub use store::{DiskRatios, RecoveredTopic, RecoveredTopics, Store, StoreConfig, StoreStats};
+pub use store::{
+    DiskRatios, Habits, RecoveredTopic, RecoveredTopics, Store, StoreConfig, StoreStats,
+};
 pub use timer_log::TimerUnit;
 pub use timer_wheel::{TimerCheck, TimerStart, TimerWheel};
 pub use upkeep::JsonDone;

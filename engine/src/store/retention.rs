@@ -70,16 +70,31 @@ impl Store {
         self.retain(true)
     }
 
+    /// Lets go of the files of consume queues that tell of nothing but deleted messages.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub fn clean_queues(&self) -> Result<(), StoreError> {
+        let _alone = self.upkeep.lock();
+        let keep = self.log.positions().min.0;
+        for queue in self.queues.all() {
+            let dir = queue.dir(&self.queues.io);
+            queue.expire(&self.queues.io, keep).map_err(StoreError::io(dir))?;
+        }
+        Ok(())
+    }
+
     /// One pass. The caller holds the upkeep lock.
     pub(super) fn retain(&self, asked: bool) -> Result<usize, StoreError> {
         let now_ms = self.clock.wall_ms();
         let files = self.candidates()?;
+        let habits = self.habits();
         let rules = Rules {
             now_ms,
-            reserved_ms: self.config.file_reserved_ms,
-            hour: asked || self.config.delete_hours.contains(&local_hour(now_ms)),
+            reserved_ms: habits.file_reserved_ms,
+            hour: asked || habits.delete_hours.contains(&local_hour(now_ms)),
             used_percent: self.upkeep.space().used_percent(),
-            ratios: self.config.disk_ratios,
+            ratios: habits.disk_ratios,
             files_max: self.config.delete_files_max,
         };
         let count = plan(&files, rules);

@@ -11,6 +11,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use arc_swap::{ArcSwap, Guard};
+
 use super::append::Writer;
 use super::append_queue::{AppendQueue, Arrival};
 use super::bell::Bell;
@@ -78,6 +80,46 @@ pub struct StoreConfig {
     pub disk_ratios: Option<DiskRatios>,
     /// Files deleted in one pass (`deleteFileBatchMax`).
     pub delete_files_max: usize,
+}
+
+/// The part of the configuration that may change while a store is open.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Habits {
+    /// Bytes of a body (`maxMessageSize`).
+    pub max_message_size: u32,
+    /// Time between two flushes under async flush.
+    pub flush_interval_ms: u64,
+    /// How long a send waits for the disk.
+    pub sync_flush_timeout_ms: u64,
+    /// Age at which a log file expires (`fileReservedTime`, there in hours).
+    pub file_reserved_ms: i64,
+    /// Local hours in which expired files are deleted (`deleteWhen`).
+    pub delete_hours: Vec<u32>,
+    /// Free bytes below which writes are refused.
+    pub disk_free_min: u64,
+    /// Apache's rules by used share; none unless configured.
+    pub disk_ratios: Option<DiskRatios>,
+}
+
+impl Habits {
+    /// Bytes of a whole record.
+    pub fn record_max(&self) -> usize {
+        self.max_message_size as usize + RECORD_OVERHEAD_MAX
+    }
+}
+
+impl From<&StoreConfig> for Habits {
+    fn from(config: &StoreConfig) -> Self {
+        Self {
+            max_message_size: config.max_message_size,
+            flush_interval_ms: config.flush_interval_ms,
+            sync_flush_timeout_ms: config.sync_flush_timeout_ms,
+            file_reserved_ms: config.file_reserved_ms,
+            delete_hours: config.delete_hours.clone(),
+            disk_free_min: config.disk_free_min,
+            disk_ratios: config.disk_ratios,
+        }
+    }
 }
 
 impl Default for StoreConfig {
@@ -177,6 +219,7 @@ pub struct StoreStats {
 /// One data directory, open.
 pub struct Store {
     pub(super) config: StoreConfig,
+    habits: ArcSwap<Habits>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) log: CommitLog,
     pub(super) queues: QueueTable,
@@ -256,6 +299,7 @@ impl Store {
             log: opened.log,
             queues: opened.queues,
             recovery: opened.recovery,
+            habits: ArcSwap::from_pointee(Habits::from(&config)),
             config,
             _lock: lock,
         };
@@ -271,6 +315,17 @@ impl Store {
     /// Sizes, limits and habits.
     pub fn config(&self) -> &StoreConfig {
         &self.config
+    }
+
+    /// What of them holds now.
+    pub fn habits(&self) -> Guard<Arc<Habits>> {
+        self.habits.load()
+    }
+
+    /// Changes what may change while the store is open; counts from the next append, flush and pass on.
+    pub fn set_habits(&self, habits: Habits) {
+        self.habits.store(Arc::new(habits));
+        self.check_space();
     }
 
     /// The positions of the log.

@@ -322,13 +322,14 @@ impl Store {
             }
         };
         *self.upkeep.space.lock().unwrap_or_else(PoisonError::into_inner) = space;
+        let habits = self.habits();
         let was = self.refusing.load(Ordering::Relaxed);
         let is = retention::refuses(
             was,
             space.available,
-            self.config.disk_free_min,
+            habits.disk_free_min,
             space.used_percent(),
-            self.config.disk_ratios,
+            habits.disk_ratios,
         );
         self.refusing.store(is, Ordering::Relaxed);
         if is != was {

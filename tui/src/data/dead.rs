@@ -55,6 +55,8 @@ pub struct Letter {
     /// A trace code, or `not traced`.
     pub why: Fig<String>,
     pub again: Again,
+    /// What the client needs to send a copy.
+    pub source: Option<Arc<engine::client::dead_letters::Letter>>,
 }
 
 impl Letter {

@@ -25,12 +25,11 @@ impl GroupKind {
     }
 }
 
-/// The last column: an alert or a silenced one.
+/// The last column: whether something stands out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flag {
     None,
     Alert,
-    Silenced,
 }
 
 impl Flag {
@@ -39,7 +38,6 @@ impl Flag {
         match self {
             Self::None => "",
             Self::Alert => "!",
-            Self::Silenced => "z",
         }
     }
 }

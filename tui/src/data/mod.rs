@@ -79,6 +79,7 @@ impl<T> Clone for Ready<T> {
 
 impl<T> Part<T> {
     /// An answer of all that were asked.
+    #[cfg(test)]
     pub fn ready(value: T, taken_ms: i64, masters: u16) -> Self {
         Self::Ready(Ready { value: Arc::new(value), taken_ms, answered: masters, asked: masters })
     }
@@ -90,11 +91,6 @@ impl<T> Part<T> {
             Self::Reading { so_far, .. } => so_far.as_deref(),
             Self::Unasked | Self::Refused(_) => None,
         }
-    }
-
-    /// True while some that were asked are silent.
-    pub fn is_partial(&self) -> bool {
-        matches!(self, Self::Ready(r) if r.answered < r.asked)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use engine::client::replay::QueuePlan;
+
 use super::{Fig, Letter, Name};
 
 /// Where a replay goes.
@@ -38,8 +40,8 @@ pub struct ReplayRow {
     pub lag_now: Fig<u64>,
     pub lag_after: Fig<u64>,
     pub note: String,
-    /// How it went, once it ran.
-    pub outcome: Option<ItemOutcome>,
+    /// What the client needs to carry it out.
+    pub source: Option<Arc<QueuePlan>>,
 }
 
 /// The way offsets are moved.
@@ -163,7 +165,6 @@ pub struct ResendRun {
     /// Indices into the letters, in the order of sending.
     pub order: Vec<usize>,
     pub keep_id: bool,
-    pub keep_properties: bool,
     pub per_second: u32,
     pub stop_after: u32,
 }

@@ -28,7 +28,6 @@ enum Focus {
     ReaderUnknown,
     Hidden,
     KeepId,
-    KeepProperties,
     Rate,
     Order,
     Stop,
@@ -68,7 +67,6 @@ pub struct Resend {
     topic: Field,
     accept_unknown: bool,
     keep_id: bool,
-    keep_properties: bool,
     rate: Field,
     oldest_first: bool,
     stop_after: Field,
@@ -106,7 +104,6 @@ impl Resend {
             topic: Field::default(),
             accept_unknown: false,
             keep_id: true,
-            keep_properties: true,
             rate: Field::with(RATE_DEFAULT),
             oldest_first: true,
             stop_after: Field::with(STOP_DEFAULT),
@@ -207,13 +204,7 @@ impl Resend {
         if self.asks_reader() {
             fields.push(Focus::ReaderUnknown);
         }
-        fields.extend([
-            Focus::KeepId,
-            Focus::KeepProperties,
-            Focus::Rate,
-            Focus::Order,
-            Focus::Stop,
-        ]);
+        fields.extend([Focus::KeepId, Focus::Rate, Focus::Order, Focus::Stop]);
         if !self.hidden.is_empty() {
             fields.push(Focus::Hidden);
         }
@@ -358,7 +349,6 @@ impl Resend {
             Focus::To(i) => return self.choose(i),
             Focus::ReaderUnknown => self.accept_unknown = !self.accept_unknown,
             Focus::KeepId => self.keep_id = !self.keep_id,
-            Focus::KeepProperties => self.keep_properties = !self.keep_properties,
             Focus::Order => self.oldest_first = !self.oldest_first,
             Focus::LeaveOut => self.leave_out = !self.leave_out,
             Focus::Hidden => {
@@ -450,7 +440,6 @@ impl Resend {
             retry_topic: plan.retry_topic.clone(),
             order: self.order.clone(),
             keep_id: self.keep_id,
-            keep_properties: self.keep_properties,
             per_second,
             stop_after,
         };

@@ -1,6 +1,8 @@
 //! Time zones and times as text. The zone is a value, so that tests need no machine's setting.
 
-use chrono::{DateTime, FixedOffset, Local, NaiveDateTime, Offset, TimeZone, Utc};
+#[cfg(test)]
+use chrono::TimeZone;
+use chrono::{DateTime, FixedOffset, Local, NaiveDateTime, Offset, Utc};
 
 /// How times are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -19,7 +21,8 @@ pub enum Zone {
     Machine,
     /// Seconds east of UTC.
     Fixed(i32),
-    /// One change at an instant, for tests of times that happen twice or never.
+    /// One change at an instant: times that happen twice or never.
+    #[cfg(test)]
     Changes { at_ms: i64, before: i32, after: i32 },
 }
 
@@ -40,6 +43,7 @@ impl Zone {
             Self::Machine => DateTime::<Utc>::from_timestamp_millis(ms)
                 .map_or(0, |t| t.with_timezone(&Local).offset().fix().local_minus_utc()),
             Self::Fixed(seconds) => seconds,
+            #[cfg(test)]
             Self::Changes { at_ms, before, after } => {
                 if ms < at_ms {
                     before
@@ -128,6 +132,7 @@ impl Zone {
 }
 
 /// Epoch milliseconds of a UTC time, for tests and fixtures.
+#[cfg(test)]
 pub fn utc(text: &str) -> i64 {
     NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S")
         .map(|t| Utc.from_utc_datetime(&t).timestamp_millis())

@@ -34,7 +34,7 @@ impl GroupState {
             Self::HeadBlocked => "head blocked".to_owned(),
             Self::Failing(percent) => format!("failing {percent} %"),
             Self::FallingBehind => "falling behind".to_owned(),
-            Self::CatchingUp(Some(ms)) => format!("catching up {}", crate::format::age(*ms)),
+            Self::CatchingUp(Some(ms)) => format!("catching up {}", crate::model::format::age(*ms)),
             Self::CatchingUp(None) => "catching up".to_owned(),
             Self::Ok => "ok".to_owned(),
             Self::Unknown(why) => format!("? {why}"),

@@ -72,6 +72,58 @@ pub fn per_second(before: (i64, u64), now: (i64, u64)) -> Option<f64> {
     (ms > 0).then(|| change as f64 * 1_000.0 / ms as f64)
 }
 
+/// Readings of a counter over the last minutes, for rates over any window.
+#[derive(Clone, Debug, Default)]
+pub struct Meter {
+    readings: VecDeque<(i64, u64)>,
+    /// Since when the value has not changed.
+    still_since: i64,
+}
+
+/// How far back a meter remembers.
+const METER_MS: i64 = 70_000;
+
+impl Meter {
+    /// Takes a reading. A counter that went backwards starts anew.
+    pub fn push(&mut self, now_ms: i64, value: u64) {
+        match self.readings.back() {
+            Some((_, last)) if value < *last => {
+                self.readings.clear();
+                self.still_since = now_ms;
+            }
+            Some((_, last)) if value == *last => {}
+            _ => self.still_since = now_ms,
+        }
+        if self.readings.back().is_some_and(|(at, _)| *at >= now_ms) {
+            return;
+        }
+        self.readings.push_back((now_ms, value));
+        while self.readings.front().is_some_and(|(at, _)| now_ms - at > METER_MS) {
+            self.readings.pop_front();
+        }
+    }
+
+    /// Change per second over at most `window_ms`, from two readings at least `least_ms` apart.
+    pub fn rate(&self, window_ms: i64, least_ms: i64) -> Option<f64> {
+        let now = *self.readings.back()?;
+        let before = *self.readings.iter().find(|(at, _)| now.0 - at <= window_ms)?;
+        if now.0 - before.0 < least_ms { None } else { per_second(before, now) }
+    }
+
+    /// Change over the last minute, once a minute is known.
+    pub fn per_minute(&self) -> Option<u64> {
+        let now = *self.readings.back()?;
+        let before = self.readings.iter().rev().find(|(at, _)| now.0 - at >= 60_000)?;
+        Some(now.1 - before.1)
+    }
+
+    /// For how long the counter has stood still, once it was read twice.
+    pub fn still_ms(&self) -> Option<i64> {
+        let (at, _) = *self.readings.back()?;
+        (self.readings.len() > 1 && at > self.still_since).then_some(at - self.still_since)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,6 +145,21 @@ mod tests {
         }
         assert_eq!(series.last(500).len(), STEPS);
         assert_eq!(series.last(1), [Some(199)]);
+    }
+
+    #[test]
+    fn a_meter_measures_over_its_window_and_starts_anew_when_it_goes_back() {
+        let mut meter = Meter::default();
+        for i in 0..40 {
+            meter.push(i * 2_000, i as u64 * 20);
+        }
+        assert_eq!(meter.rate(10_000, 1_000), Some(10.0));
+        assert_eq!(meter.per_minute(), Some(600));
+        meter.push(80_000, 5);
+        assert_eq!(meter.rate(10_000, 1_000), None);
+        meter.push(82_000, 5);
+        meter.push(84_000, 5);
+        assert_eq!(meter.still_ms(), Some(4_000));
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod at_risk;
 pub mod clock;
 pub mod confirm;
 pub mod filter;
+pub mod format;
 pub mod group_state;
 pub mod history;
 pub mod replay;

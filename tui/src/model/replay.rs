@@ -3,8 +3,8 @@
 use crate::data::Fig;
 use crate::data::fig::sum;
 use crate::data::plan::{ReplayPlan, ReplayTo};
-use crate::format;
 use crate::model::confirm::Risk;
+use crate::model::format;
 
 /// Totals of a plan.
 #[derive(Clone, Debug, PartialEq)]

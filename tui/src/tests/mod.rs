@@ -2,6 +2,7 @@
 
 mod keys;
 mod layout;
+mod live;
 mod props;
 mod render;
 mod snapshots;

@@ -1,4 +1,4 @@
-//! The broker about itself: 28, 26, 907, 329 (remoting.md §11.11; admin.md §4.1, §4.11, §4.12, §5 n).
+//! The broker about itself: 28, 25, 26, 907, 329 (remoting.md §11.11; admin.md §4.1, §4.11, §4.12, §5 n).
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,10 +7,11 @@ use super::bytes_text;
 use super::json;
 use crate::broker::Broker;
 use crate::broker::outcome::{Cx, Reply};
+use crate::decide::config_change;
 use crate::protocol::body::ha::{HaClientRuntimeInfo, HaRuntimeInfo};
 use crate::protocol::body::route::KvTable;
 use crate::protocol::ext_fields::Fields;
-use crate::protocol::names;
+use crate::protocol::{json_dialect, names};
 
 /// What the console may rely on beyond Apache's broker (admin.md §5 n).
 const EXTENSIONS: &str = "flush,damaged,diskFree,noAcl,inFlight,trim";
@@ -46,7 +47,8 @@ fn about_broker(broker: &Broker, now_ms: i64, put: Put<'_>) {
     put("bootTimestamp", broker.boot_ms.to_string());
     put("runtime", runtime);
     put("startAcceptSendRequestTimeStamp", "0".into());
-    for (level, _) in broker.delay_offsets.all() {
+    // Every level, also one that has delivered nothing yet: then its whole queue waits.
+    for level in 1..=i32::from(broker.levels.level_max()) {
         let delivered = broker.delay_offsets.get(level);
         let max = broker.store.max_offset(names::SCHEDULE_TOPIC, level - 1).0;
         put(&format!("scheduleMessageOffset_{level}"), format!("{delivered},{max}"));
@@ -133,17 +135,25 @@ fn about_extensions(broker: &Broker, put: Put<'_>) {
     let refusing = i32::from(stats.refusing);
     put(
         "mqdeckDiskFreeMin",
-        format!("{},{},{refusing}", broker.config.disk_free_min, stats.disk_free),
+        format!("{},{},{refusing}", broker.live().disk_free_min, stats.disk_free),
     );
     put("mqdeckNoAcl", i32::from(!broker.addr_is_local).to_string());
 }
 
 /// 26: every key that is honoured, as `key=value` lines.
 pub fn config(broker: &Broker) -> Reply {
-    let mut lines = broker.config_lines();
-    lines.sort();
-    let version = r#"{"counter":0,"stateVersion":0,"timestamp":0}"#;
-    Reply::body(lines.join("\n").into_bytes()).with_fields(Fields::new().text("version", version))
+    let version = json_dialect::to_vec(&broker.settings.version());
+    let version = String::from_utf8(version).unwrap_or_default();
+    let lines = config_change::lines(&broker.config_entries());
+    Reply::body(lines.into_bytes()).with_fields(Fields::new().text("version", version))
+}
+
+/// 25: changes what may change while the broker runs. The answer comes once it is on the disk.
+pub fn update_config(broker: &Broker, cx: &Cx, body: &[u8]) -> Reply {
+    match broker.change_config(body, cx.now_ms) {
+        Ok(remark) => Reply { remark: remark.map(Into::into), ..Reply::ok() },
+        Err(refusal) => Reply::refuse(refusal.code, refusal.remark),
+    }
 }
 
 /// 907: replication. A broker without slaves says so.

@@ -6,6 +6,7 @@ use super::{body_of, json};
 use crate::broker::Broker;
 use crate::broker::outcome::{Cx, Outcome, Reply};
 use crate::broker::state::connections::Member;
+use crate::broker::state::filters;
 use crate::decide::allocate::{self, Dealing};
 use crate::protocol::body::MessageQueue;
 use crate::protocol::body::heartbeat::{
@@ -42,6 +43,10 @@ pub fn heartbeat(broker: &Arc<Broker>, cx: &Cx, body: &[u8]) -> Outcome {
         let v2 = (data.heartbeat_fingerprint != 0).then_some(data.heartbeat_fingerprint);
         let known = broker.connections.fingerprint(&consumer.group_name);
         sub_changed |= v2.is_some() && known != v2;
+        if !data.without_sub {
+            let subscriptions = &consumer.subscription_data_set;
+            broker.filters.register(&consumer.group_name, subscriptions, cx.now_ms);
+        }
         let change = broker.connections.consumer(member.clone(), consumer, v2, data.without_sub);
         if change.joined || change.subscriptions {
             notify(broker, &consumer.group_name);
@@ -62,7 +67,7 @@ fn make_group(broker: &Broker, cx: &Cx, consumer: &ConsumerData) -> bool {
 
 /// Tells the members of a group that its membership changed.
 pub fn notify(broker: &Broker, group: &str) {
-    let allowed = broker.config.notify_consumer_ids_changed_enable
+    let allowed = broker.live().notify_consumer_ids_changed_enable
         && broker.groups.get(group).is_none_or(|g| g.notify_consumer_ids_changed_enable);
     if !allowed {
         return;
@@ -83,6 +88,9 @@ pub fn unregister(broker: &Broker, cx: &Cx, header: &UnregisterClient<'_>) -> Re
     if let Some(group) = header.producer_group {
         broker.connections.leave_producer(group, peer);
     }
+    if let Some(group) = header.consumer_group {
+        broker.parked.member_gone(peer, group);
+    }
     if let Some(group) = header.consumer_group
         && broker.connections.leave_consumer(group, peer)
     {
@@ -101,17 +109,25 @@ pub fn consumer_list(broker: &Broker, header: &ConsumerGroup<'_>) -> Reply {
 }
 
 /// 46: whether this broker can filter as the consumer wants it.
-pub fn check_config(body: &[u8]) -> Reply {
+pub fn check_config(broker: &Broker, body: &[u8]) -> Reply {
+    if body.is_empty() {
+        return Reply::ok();
+    }
     let config: CheckClientConfig = match body_of(body) {
         Ok(config) => config,
         Err(reply) => return reply,
     };
-    match config.subscription_data {
-        Some(subscription) if !subscription.is_tag() => Reply::error(format!(
-            "The broker does not support consumer to filter message by {}",
-            subscription.expression_type
-        )),
-        _ => Reply::ok(),
+    let Some(subscription) = config.subscription_data.filter(|s| !s.is_tag()) else {
+        return Reply::ok();
+    };
+    let kind = &subscription.expression_type;
+    if !broker.live().enable_property_filter {
+        let remark = format!("The broker does not support consumer to filter message by {kind}");
+        return Reply::error(remark);
+    }
+    match filters::compile(&subscription.sub_string, kind) {
+        Ok(_) => Reply::ok(),
+        Err(problem) => Reply::refuse(response_code::SUBSCRIPTION_PARSE_FAILED, problem),
     }
 }
 
@@ -168,6 +184,12 @@ pub fn expire(broker: &Broker, now_ms: i64) {
     for group in groups {
         notify(broker, &group);
     }
+    broker.filters.clean(now_ms, |group, topic| {
+        let subscribed = broker.connections.with_group(group, |members| {
+            members.subscriptions.get(topic).is_some_and(|subscription| !subscription.is_tag())
+        });
+        subscribed == Some(true)
+    });
 }
 
 /// A group that may not be made: 26.

@@ -18,6 +18,7 @@ pub mod stats;
 pub mod timer;
 pub mod topic;
 pub mod transaction;
+pub mod upkeep;
 
 use std::sync::Arc;
 
@@ -62,7 +63,7 @@ pub fn dispatch(broker: &Arc<Broker>, cx: &Cx, request: Request<'_>, frame: &Fra
         Request::Heartbeat(_) => heartbeat::heartbeat(broker, cx, body),
         Request::UnregisterClient(header) => heartbeat::unregister(broker, cx, &header).into(),
         Request::ConsumerList(header) => heartbeat::consumer_list(broker, &header).into(),
-        Request::CheckClientConfig(_) => heartbeat::check_config(body).into(),
+        Request::CheckClientConfig(_) => heartbeat::check_config(broker, body).into(),
         Request::QueryAssignment(_) => heartbeat::query_assignment(broker, body).into(),
         Request::LockBatch(_) => lock::lock(broker, cx, body).into(),
         Request::UnlockBatch(_) => lock::unlock(broker, body).into(),
@@ -72,8 +73,6 @@ pub fn dispatch(broker: &Arc<Broker>, cx: &Cx, request: Request<'_>, frame: &Fra
         Request::ConsumerStatus(header) => relay::consumer_status(broker, &header),
 
         Request::RecallMessage(header) => recall::recall(broker, cx, &header),
-        Request::TimerCheckPoint(_) => timer::check_point(broker).into(),
-        Request::TimerMetrics(_) => timer::metrics(broker).into(),
 
         Request::EndTransaction(header) => transaction::end(broker, cx, &header),
         Request::ResumeCheck(header) => transaction::resume_check(broker, &header),
@@ -117,6 +116,21 @@ fn administer(broker: &Arc<Broker>, cx: &Cx, request: Request<'_>, frame: &Frame
         Request::BrokerConfig(_) => admin::config(broker).into(),
         Request::HaStatus(_) => admin::ha_status(broker).into(),
         Request::DeleteExpired(_) => admin::delete_expired(broker).into(),
+
+        Request::CleanQueues(_) => upkeep::clean_queues(broker).into(),
+        Request::CleanTopics(_) => upkeep::clean_topics(broker).into(),
+        Request::CorrectionOffset(header) => upkeep::correction_offset(broker, &header).into(),
+        Request::GroupForbidden(header) => upkeep::forbidden(broker, cx, &header),
+        Request::TimerCheckPoint(_) => timer::check_point(broker).into(),
+        Request::TimerMetrics(_) => timer::metrics(broker).into(),
+        Request::ExchangeHa(header) => upkeep::exchange_ha(broker, &header).into(),
+        // The mark of a controller's election, which never takes place here.
+        Request::ResetFlushOffset(_) => Reply::ok().into(),
+        Request::StaticTopic(_) => upkeep::static_topic().into(),
+        Request::BrokerEpoch(_) => upkeep::broker_epoch().into(),
+        Request::SwitchTimer(header) => upkeep::switch_timer(&header).into(),
+        Request::UpdateBrokerConfig(_) => admin::update_config(broker, cx, body).into(),
+
         // Names and pushes never come here: their lanes are refused before.
         _ => unsupported(frame.decode().map_or(0, |header| header.code)).into(),
     }

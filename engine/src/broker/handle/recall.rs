@@ -23,7 +23,7 @@ const BODY: &[u8] = b"0";
 pub fn recall(broker: &Arc<Broker>, cx: &Cx, header: &RecallMessage<'_>) -> Outcome {
     let topic = broker.topics.get(header.topic);
     let decided = timer::recall(&RecallFacts {
-        enabled: broker.config.recall_message_enable,
+        enabled: broker.live().recall_message_enable,
         timer_enabled: broker.config.timer_wheel_enable,
         topic: header.topic,
         topic_known: topic.is_some(),

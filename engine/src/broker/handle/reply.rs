@@ -32,7 +32,7 @@ pub fn reply(broker: &Arc<Broker>, cx: &Cx, header: &SendMessage<'_>, body: &Byt
     put.sys_flag = SysFlag(put.sys_flag).with_transaction(Transaction::None).0;
     text.clone_into(&mut put.properties);
     let append = match broker.append_of(put, Delay::Obey) {
-        Ok(append) => broker.config.store_reply_message_enable.then_some(append),
+        Ok(append) => broker.live().store_reply_message_enable.then_some(append),
         Err(error) => return send::illegal(error.to_string()).into(),
     };
     let conclusion = Conclusion { append, queue_id: accepted.queue_id, made: accepted.made };

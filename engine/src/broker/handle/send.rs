@@ -151,7 +151,7 @@ fn decide(
         retry,
         key_missing: compacted && properties::get(text, key::KEYS).is_none(),
         transaction: properties::get(text, key::TRANSACTION_PREPARED) == Some("true"),
-        transactions_refused: broker.config.reject_transaction_message,
+        transactions_refused: broker.live().reject_transaction_message,
         delayed_retry: attempts > 0
             && broker.levels.level_of(properties::get(text, key::DELAY)).is_some(),
         batch: header.batch == Some(true),
@@ -164,8 +164,8 @@ fn check_size(broker: &Broker, body: &Bytes, text: &str) -> Result<(), Reply> {
     if body.is_empty() {
         return Err(illegal("the message body is empty"));
     }
-    if body.len() > broker.config.max_message_size as usize {
-        let limit = broker.config.max_message_size;
+    let limit = broker.live().max_message_size;
+    if body.len() > limit as usize {
         return Err(illegal(format!(
             "the message body is {} bytes, the limit is {limit}",
             body.len()
@@ -382,6 +382,6 @@ pub fn status(status: PutStatus) -> (i32, Option<Cow<'static, str>>) {
 impl Broker {
     /// The rights of the whole broker.
     pub fn perm(&self) -> Perm {
-        Perm(self.config.broker_permission as i32)
+        Perm(self.live().broker_permission as i32)
     }
 }

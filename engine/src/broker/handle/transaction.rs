@@ -17,7 +17,12 @@ use crate::store::PutStatus;
 
 /// 37: commits or rolls back. "Unknown" is no answer and gets none.
 pub fn end(broker: &Arc<Broker>, cx: &Cx, header: &EndTransaction<'_>) -> Outcome {
-    let Some(verdict) = Verdict::from_wire(header.verdict) else { return Outcome::Nothing };
+    if header.verdict == transaction::UNKNOWN {
+        return Outcome::Nothing;
+    }
+    let Some(verdict) = Verdict::from_wire(header.verdict) else {
+        return Reply::error("commitOrRollback field wrong").into();
+    };
     let record = broker.record_at(header.log_offset);
     let view = record.as_deref().and_then(|record| RecordView::parse(record).ok());
     if let Err(refusal) = accept(broker, cx, header, view.as_ref()) {
@@ -57,7 +62,7 @@ fn accept(
         log_offset: header.log_offset,
         from_check: header.from_check == Some(true),
     };
-    let timeout_ms = broker.config.transaction_time_out as i64;
+    let timeout_ms = broker.live().transaction_time_out as i64;
     transaction::accept_end(&end, prepared.as_ref(), timeout_ms, cx.now_ms)
 }
 

@@ -2,12 +2,14 @@
 
 pub mod connections;
 pub mod delay_offsets;
+pub mod filters;
 pub mod groups;
 pub mod offsets;
 pub mod order_locks;
 pub mod parked;
 pub mod persist;
 pub mod reset_pending;
+pub mod settings;
 pub mod stats;
 pub mod timers;
 pub mod topics;

@@ -59,10 +59,13 @@ struct Item {
     windows: Mutex<Windows>,
 }
 
+/// The counters of one name, by key.
+type Named = (&'static str, HashMap<String, Arc<Item>>);
+
 /// Counters by name and key.
 #[derive(Debug, Default)]
 pub struct Stats {
-    items: RwLock<Vec<(&'static str, HashMap<String, Arc<Item>>)>>,
+    items: RwLock<Vec<Named>>,
     samples: Mutex<u64>,
 }
 
@@ -132,11 +135,7 @@ impl Stats {
 }
 
 /// There are about a dozen names: a walk over them is cheaper than a second hash.
-fn find<'a>(
-    items: &'a [(&'static str, HashMap<String, Arc<Item>>)],
-    name: &str,
-    key: &str,
-) -> Option<&'a Arc<Item>> {
+fn find<'a>(items: &'a [Named], name: &str, key: &str) -> Option<&'a Arc<Item>> {
     items.iter().find(|(known, _)| *known == name).and_then(|(_, keys)| keys.get(key))
 }
 

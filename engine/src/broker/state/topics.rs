@@ -101,6 +101,21 @@ impl Topics {
         (made, self.get(&name).unwrap_or_else(|| Arc::new(entry(config))))
     }
 
+    /// Makes a new edition of the table without a change of it.
+    pub fn touch(&self, now_ms: i64) {
+        let _writer = lock(&self.writer);
+        let mut next = Snapshot::clone(&self.current.load());
+        next.version = next.version.next(now_ms);
+        self.current.store(Arc::new(next));
+    }
+
+    /// The template of topics that are made by a send, as a changed configuration wants it.
+    pub fn put_template(&self, config: &BrokerConfig, now_ms: i64) {
+        if config.auto_create_topic_enable {
+            self.put(template(config), now_ms);
+        }
+    }
+
     /// Removes a topic; whether there was one.
     pub fn remove(&self, name: &str, now_ms: i64) -> bool {
         let _writer = lock(&self.writer);
@@ -142,6 +157,11 @@ pub fn plain(name: &str, queues: i32, perm: i32) -> TopicConfig {
     }
 }
 
+fn template(config: &BrokerConfig) -> TopicConfig {
+    let queues = config.default_topic_queue_nums as i32;
+    plain(names::TEMPLATE_TOPIC, queues, Perm::READ_WRITE_INHERIT.0)
+}
+
 fn built_in(config: &BrokerConfig) -> Vec<TopicConfig> {
     let read_write = Perm::READ_WRITE.0;
     let inherit = Perm::READ_WRITE_INHERIT.0;
@@ -164,7 +184,7 @@ fn built_in(config: &BrokerConfig) -> Vec<TopicConfig> {
         topics.push(plain(names::TIMER_TOPIC, 1, read_write));
     }
     if config.auto_create_topic_enable {
-        topics.push(plain(names::TEMPLATE_TOPIC, config.default_topic_queue_nums as i32, inherit));
+        topics.push(template(config));
     }
     if config.trace_topic_enable {
         topics.push(plain(names::TRACE_TOPIC, 1, read_write));

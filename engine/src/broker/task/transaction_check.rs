@@ -59,8 +59,8 @@ pub struct TransactionCheck {
 impl TransactionCheck {
     /// Writes op messages that are due and goes on with the round of checks.
     pub fn run(&mut self, broker: &Arc<Broker>, now_ms: i64) {
-        write_ops(broker, now_ms, broker.config.transaction_op_batch_interval as i64);
-        let every_ms = broker.config.transaction_check_interval as i64;
+        write_ops(broker, now_ms, broker.live().transaction_op_batch_interval as i64);
+        let every_ms = broker.live().transaction_check_interval as i64;
         // Producers need a while to come back after a start: the first round waits like all others.
         let next_ms = self.next_ms.get_or_insert(now_ms + every_ms);
         if self.round_ms.is_none() && due(next_ms, now_ms, every_ms) {
@@ -97,7 +97,7 @@ pub fn close(broker: &Arc<Broker>) {
 }
 
 fn write_ops(broker: &Arc<Broker>, now_ms: i64, wait_ms: i64) {
-    let bytes_max = broker.config.transaction_op_msg_max_size as usize;
+    let bytes_max = broker.live().transaction_op_msg_max_size as usize;
     while let Some((body, count)) = broker.transactions.ops_due(bytes_max, wait_ms, now_ms) {
         let mut text = String::new();
         properties::push(&mut text, key::TAGS, OP_TAG);
@@ -246,9 +246,9 @@ fn step_of(broker: &Broker, at: u64, record: &[u8], round_ms: i64, now_ms: i64) 
         checks: view.property(key::TRANSACTION_CHECK_TIMES),
     };
     let limits = Limits {
-        timeout_ms: broker.config.transaction_time_out as i64,
-        checks_max: broker.config.transaction_check_max,
-        reserved_ms: (broker.config.file_reserved_time as i64).saturating_mul(HOUR_MS),
+        timeout_ms: broker.live().transaction_time_out as i64,
+        checks_max: broker.live().transaction_check_max,
+        reserved_ms: (broker.live().file_reserved_time as i64).saturating_mul(HOUR_MS),
     };
     transaction::step(&half, &limits, now_ms, round_ms)
 }

@@ -75,16 +75,11 @@ impl Resend {
             }
         }
         let y = inner.y + 3;
-        let mut at = x + 5;
-        for (focus, on, text) in [
-            (Focus::KeepId, self.keep_id, "unique id"),
-            (Focus::KeepProperties, self.keep_properties, "keys, tags, properties"),
-        ] {
-            let text = format!("{} {text}", tick(on));
-            at +=
-                c.put(at, y, right.saturating_sub(at), &text, focus_role(self.focus == focus)) + 2;
-        }
-        c.put(at + 1, y, right.saturating_sub(at + 1), "tries start at 0", Role::TextDim);
+        let text = format!("{} unique id", tick(self.keep_id));
+        let role = focus_role(self.focus == Focus::KeepId);
+        let at = x + 7 + c.put(x + 5, y, right.saturating_sub(x + 5), &text, role);
+        let rest = "keys, tags and user properties stay · tries start at 0";
+        c.put(at, y, right.saturating_sub(at), rest, Role::TextDim);
         self.draw_rate(c, (x + 5, inner.y + 4), right);
     }
 
@@ -224,15 +219,17 @@ impl Resend {
         let Some(plan) = self.plan() else { return Vec::new() };
         let mut lines = Vec::new();
         let again = self.again();
+        let on_way = plan.twice.iter().filter(|t| **t == Twice::OnItsWay).count();
+        let before = again.saturating_sub(on_way);
         let why = plan.twice.iter().find_map(|t| match t {
             Twice::Sent(text) | Twice::DiedAgain(text) => Some(text.as_str()),
             _ => None,
         });
         let mut line = vec![seg(
-            if again > 0 { Role::Warn } else { Role::Text },
+            if before > 0 { Role::Warn } else { Role::Text },
             match why {
-                Some(why) => format!("{again} sent back before: {why}"),
-                None => format!("{again} sent back before"),
+                Some(why) => format!("{before} sent back before: {why}"),
+                None => format!("{before} sent back before"),
             },
         )];
         if again > 0 {
@@ -240,7 +237,6 @@ impl Resend {
             line.push(seg(role, format!("  {} leave out", tick(self.leave_out))));
         }
         lines.push(line);
-        let on_way = plan.twice.iter().filter(|t| **t == Twice::OnItsWay).count();
         let not = plan.twice.iter().filter(|t| **t == Twice::NotChecked).count();
         let mut text = format!("{on_way} on their way from another machine");
         if not > 0 {

@@ -1,0 +1,164 @@
+//! Carries effects out: reads, plans, changes. Every change has an audit line before and after it.
+
+mod replay;
+mod resend;
+
+pub use resend::last_change;
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex};
+
+use engine::client::{ClientError, Cluster};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::data::Problem;
+use crate::effect::{AuditNote, Effect, Steer};
+use crate::event::{Event, Ticket};
+use crate::ledger::Ledger;
+use crate::messages;
+use crate::model::clock::Zone;
+use crate::poll::{Order, problem};
+use crate::state_dir::{AuditLine, LedgerLine, StateDir};
+
+/// How running changes are steered.
+type Steers = Arc<Mutex<BTreeMap<Ticket, Steer>>>;
+
+/// Who runs this console.
+#[derive(Clone, Debug)]
+pub struct Who {
+    pub user: String,
+    pub host: String,
+    pub context: String,
+}
+
+/// Runs effects as tasks.
+#[derive(Clone)]
+pub struct Executor {
+    pub cluster: Arc<Cluster>,
+    pub handle: Handle,
+    pub out: Sender<Event>,
+    pub orders: UnboundedSender<Order>,
+    pub state: Option<StateDir>,
+    pub ledger: Arc<Mutex<Ledger>>,
+    pub who: Who,
+    pub steers: Steers,
+}
+
+impl Executor {
+    /// Starts one effect; its answers come as events.
+    pub fn run(&self, effect: Effect) {
+        let me = self.clone();
+        match effect {
+            Effect::Watch(watch) => self.order(Order::Watch(watch)),
+            Effect::Interval(ms) => self.order(Order::Interval(ms)),
+            Effect::Refresh => self.order(Order::Refresh),
+            Effect::ScanLadder => self.order(Order::Scan),
+            Effect::Steer(ticket, steer) => {
+                if let Ok(mut steers) = self.steers.lock() {
+                    steers.insert(ticket, steer);
+                }
+            }
+            Effect::ReadMessages(ticket, queue, from) => {
+                self.handle.spawn(async move {
+                    let page = messages::page(&me.cluster, &queue, from).await;
+                    me.tell(Event::Messages(ticket, me.answer(page)));
+                });
+            }
+            Effect::FindWhere(ticket, message) => {
+                self.handle.spawn(async move {
+                    let found = messages::wheres(&me.cluster, &message).await;
+                    me.tell(Event::Where(ticket, me.answer(found)));
+                });
+            }
+            Effect::PlanReplay(ticket, ask) => {
+                self.handle.spawn(async move { replay::plan(&me, ticket, ask).await });
+            }
+            Effect::RunReplay(ticket, plan, note) => {
+                self.handle.spawn(async move { replay::run(&me, ticket, &plan, &note).await });
+            }
+            Effect::CheckResend(ticket, ask) => {
+                self.handle.spawn(async move { resend::check(&me, ticket, ask).await });
+            }
+            Effect::RunResend(ticket, run, note) => {
+                self.handle.spawn(async move { resend::run(&me, ticket, &run, &note).await });
+            }
+            // The loop's own.
+            Effect::Copy(_) | Effect::Redraw | Effect::Suspend | Effect::Exit(_) => {}
+        }
+    }
+
+    fn order(&self, order: Order) {
+        let _ = self.orders.send(order); // the poller ends only with the console
+    }
+
+    fn tell(&self, event: Event) {
+        let _ = self.out.send(event); // the console is gone: nobody wants to know
+    }
+
+    fn answer<T>(&self, result: Result<T, ClientError>) -> Result<T, Problem> {
+        result.map_err(|e| problem(&e, self.cluster.now_ms()))
+    }
+
+    fn steer(&self, ticket: Ticket) -> Option<Steer> {
+        self.steers.lock().ok()?.get(&ticket).copied()
+    }
+
+    /// Writes the line before a change. Without it the change must not start.
+    fn audit_start(&self, ticket: Ticket, note: &AuditNote) -> bool {
+        self.audit(&AuditLine {
+            targets: note.targets.clone(),
+            preview: note.preview.clone(),
+            command: note.command.clone(),
+            ..self.line(ticket, note, "started")
+        })
+    }
+
+    /// Writes the line after a change.
+    fn audit_end(&self, ticket: Ticket, note: &AuditNote, outcome: &str) {
+        self.audit(&AuditLine { outcome: outcome.to_owned(), ..self.line(ticket, note, "done") });
+        let at = Zone::Machine.hm(self.cluster.now_ms());
+        let text = format!("{at} {}: {} {}, {outcome}", self.who.user, note.action, note.preview);
+        self.tell(Event::LastChange(text));
+    }
+
+    fn line(&self, ticket: Ticket, note: &AuditNote, phase: &str) -> AuditLine {
+        AuditLine {
+            at_ms: self.cluster.now_ms(),
+            id: format!("{}-{ticket}", std::process::id()),
+            phase: phase.to_owned(),
+            user: self.who.user.clone(),
+            host: self.who.host.clone(),
+            context: self.who.context.clone(),
+            action: note.action.to_owned(),
+            targets: Vec::new(),
+            preview: String::new(),
+            command: String::new(),
+            outcome: String::new(),
+        }
+    }
+
+    fn audit(&self, line: &AuditLine) -> bool {
+        let written = match &self.state {
+            Some(state) => state.audit(line).map_err(|e| e.to_string()),
+            None => Err("there is no state directory".to_owned()),
+        };
+        if let Err(why) = &written {
+            self.tell(Event::CannotAudit(format!("the audit file cannot be written: {why}")));
+        }
+        written.is_ok()
+    }
+
+    /// Remembers that a letter was sent back.
+    fn remember(&self, line: LedgerLine) {
+        if let Some(state) = &self.state
+            && let Err(why) = state.resent(&line)
+        {
+            self.tell(Event::CannotAudit(format!("the resend ledger cannot be written: {why}")));
+        }
+        if let Ok(mut ledger) = self.ledger.lock() {
+            ledger.add(line);
+        }
+    }
+}
