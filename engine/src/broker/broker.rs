@@ -20,6 +20,7 @@ use super::state::persist::Persist;
 use super::state::reset_pending::ResetPending;
 use super::state::settings::{self, Settings};
 use super::state::stats::Stats;
+use super::state::timers::Timers;
 use super::state::topics::{Topic, Topics};
 use super::state::traffic::Traffic;
 use super::state::transactions::Transactions;
@@ -88,6 +89,7 @@ pub struct Broker {
     pub(crate) traffic: Traffic,
     pub(crate) trim: Trim,
     pub(crate) transactions: Transactions,
+    pub(crate) timers: Timers,
     addr_text: String,
     reply_topic: String,
     memory_window: u64,
@@ -131,6 +133,7 @@ impl Broker {
             traffic: Traffic::default(),
             trim: Trim::default(),
             transactions: Transactions::default(),
+            timers: Timers::default(),
             addr_text: parts.addr.to_string(),
             reply_topic,
             memory_window: parts.memory_window,
@@ -353,7 +356,6 @@ impl Broker {
             ("brokerRole", "ASYNC_MASTER".to_owned()),
             ("brokerIP1", self.addr.ip().to_string()),
             ("inSyncReplicas", "1".to_owned()),
-            ("timerWheelEnable", "false".to_owned()),
             ("enableRetryTopicV2", "false".to_owned()),
             ("storePathRootDir", self.store.config().root.display().to_string()),
         ] {
