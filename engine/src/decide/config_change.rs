@@ -289,7 +289,8 @@ mod tests {
         let change = ask("noSuchKey=1\nnotOurs=2\nkeptHours=70").unwrap();
         assert_eq!(change.remark().unwrap(), "ignored, not known here: noSuchKey, notOurs");
         assert_eq!(change.config.kept_hours, 70);
-        let many: String = (0..20).map(|n| format!("k{n}=1\n")).collect();
+        let many: Vec<String> = (0..20).map(|n| format!("k{n}=1")).collect();
+        let many = many.join("\n");
         assert!(ask(&many).unwrap().remark().unwrap().ends_with(" and 4 more"));
     }
 
