@@ -8,6 +8,7 @@ pub mod broker;
 pub mod handle;
 pub mod outcome;
 pub mod put;
+pub mod revive_log;
 pub mod serve;
 pub mod state;
 pub mod task;
