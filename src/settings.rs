@@ -132,7 +132,7 @@ impl Settings {
             flags.config.clone().or_else(|| std::env::var_os("MQDECK_CONFIG").map(Into::into));
         let file = match &asked {
             Some(file) => file.clone(),
-            None => platform()?.config_dir().join("mqdeck").join("config.toml"),
+            None => config_dir()?.join("config.toml"),
         };
         let mut layers = Layers::default();
         match std::fs::read_to_string(&file) {
@@ -195,6 +195,14 @@ impl Settings {
             format!("there is no {file}; the defaults are valid\n")
         }
     }
+}
+
+/// Directory of what the user writes: configuration and themes.
+///
+/// # Errors
+/// Usage, when there is no home directory.
+pub fn config_dir() -> anyhow::Result<PathBuf> {
+    Ok(platform()?.config_dir().join("mqdeck"))
 }
 
 /// Directory of what is remembered between runs: logs and the like.

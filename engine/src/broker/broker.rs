@@ -21,6 +21,7 @@ use super::state::request_modes::RequestModes;
 use super::state::reset_pending::ResetPending;
 use super::state::settings::{self, Settings};
 use super::state::stats::Stats;
+use super::state::timers::Timers;
 use super::state::topics::{Topic, Topics};
 use super::state::traffic::Traffic;
 use super::state::transactions::Transactions;
@@ -91,6 +92,7 @@ pub struct Broker {
     pub(crate) pop: PopState,
     pub(crate) request_modes: RequestModes,
     pub(crate) transactions: Transactions,
+    pub(crate) timers: Timers,
     addr_text: String,
     reply_topic: String,
     memory_window: u64,
@@ -135,6 +137,7 @@ impl Broker {
             pop: PopState::default(),
             request_modes: RequestModes::default(),
             transactions: Transactions::default(),
+            timers: Timers::default(),
             addr_text: parts.addr.to_string(),
             reply_topic,
             memory_window: parts.memory_window,
@@ -273,11 +276,11 @@ impl Broker {
         Extent { min, max }
     }
 
-    /// Whether a message is likely in the page cache: a guess by its distance from the log's end.
+    /// Whether a message is there and likely in the page cache: a guess by its distance from the log's end.
     pub(crate) fn in_memory(&self, topic: &str, queue_id: i32, offset: u64) -> bool {
         let end = self.store.positions().visible.0;
         let unit = told(self.store.unit(topic, queue_id, QueueOffset(offset))).flatten();
-        unit.is_none_or(|unit| end.saturating_sub(unit.log_offset.0) <= self.memory_window)
+        unit.is_some_and(|unit| end.saturating_sub(unit.log_offset.0) <= self.memory_window)
     }
 
     /// Counts stored messages.
@@ -335,7 +338,6 @@ impl Broker {
             ("brokerRole", "ASYNC_MASTER".to_owned()),
             ("brokerIP1", self.addr.ip().to_string()),
             ("inSyncReplicas", "1".to_owned()),
-            ("timerWheelEnable", "false".to_owned()),
             ("enableRetryTopicV2", "false".to_owned()),
             ("storePathRootDir", self.store.config().root.display().to_string()),
         ] {

@@ -3,6 +3,8 @@
 //! [`serve`] takes the frames of one read; the families of requests are in `handle`, what is
 //! remembered in `state`, what the broker does by itself in `task`.
 
+#[cfg(test)]
+mod admin_tests;
 #[allow(clippy::module_inception)]
 pub mod broker;
 pub mod handle;

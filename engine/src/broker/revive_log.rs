@@ -4,12 +4,11 @@
 use std::sync::Arc;
 
 use super::Broker;
-use super::put::{Delay, Put};
-use crate::decide::delay::TIMER_PRECISION_MS;
+use super::put::{Put, PutError};
 use crate::decide::pop::{self, Entry};
 use crate::protocol::body::pop::{AckEntry, Checkpoint};
 use crate::protocol::properties::{self, key};
-use crate::protocol::record::{RecordError, RecordView};
+use crate::protocol::record::RecordView;
 use crate::protocol::{json_dialect, names};
 use crate::store::Append;
 
@@ -23,13 +22,13 @@ const BATCH_ACK: &str = "bAck";
 /// The append of a checkpoint; it arrives a little before the messages come back.
 ///
 /// # Errors
-/// When names are too long for a record.
+/// When names are too long for a record, or the time is further away than timers go.
 pub fn checkpoint(
     broker: &Broker,
     point: &Checkpoint,
     revive_queue: i32,
     now_ms: i64,
-) -> Result<Append, RecordError> {
+) -> Result<Append, PutError> {
     let Checkpoint { topic, queue_id, start_offset, group, pop_ms, broker_name, .. } = point;
     let unique =
         format!("{topic}@{queue_id}@{start_offset}@{group}@{pop_ms}@{broker_name}@{CHECKPOINT}");
@@ -40,14 +39,14 @@ pub fn checkpoint(
 /// The append of an acknowledgement of messages that come back at `revive_ms`.
 ///
 /// # Errors
-/// When names are too long for a record.
+/// When names are too long for a record, or the time is further away than timers go.
 pub fn ack(
     broker: &Broker,
     ack: &AckEntry,
     revive_queue: i32,
     revive_ms: i64,
     now_ms: i64,
-) -> Result<Append, RecordError> {
+) -> Result<Append, PutError> {
     let AckEntry { topic, queue_id, offset, offsets, group, pop_ms, broker_name, .. } = ack;
     let (tag, unique) = if offsets.is_empty() {
         (ACK, format!("{topic}@{queue_id}@{offset}@{group}@{pop_ms}@{broker_name}@{ACK}"))
@@ -65,7 +64,7 @@ fn entry(
     queue_id: i32,
     at_ms: i64,
     now_ms: i64,
-) -> Result<Append, RecordError> {
+) -> Result<Append, PutError> {
     let mut text = String::new();
     properties::push(&mut text, key::TAGS, tag);
     properties::push(&mut text, key::UNIQ_KEY, unique);
@@ -82,28 +81,7 @@ fn entry(
         properties: text,
         wait: true,
     };
-    schedule_at(broker, put, at_ms, now_ms)
-}
-
-/// The append of a message that reaches its topic at a time: to the timer topic, or at once when the
-/// time is over.
-fn schedule_at(
-    broker: &Broker,
-    mut put: Put<'_>,
-    at_ms: i64,
-    now_ms: i64,
-) -> Result<Append, RecordError> {
-    properties::push(&mut put.properties, key::TIMER_DELIVER_MS, &at_ms.to_string());
-    if at_ms > now_ms {
-        // An exact multiple of the precision is lowered by one step, as timers do.
-        let out_ms = (at_ms - 1).div_euclid(TIMER_PRECISION_MS) * TIMER_PRECISION_MS;
-        properties::push(&mut put.properties, key::TIMER_OUT_MS, &out_ms.to_string());
-        properties::push(&mut put.properties, key::REAL_TOPIC, &put.topic);
-        properties::push(&mut put.properties, key::REAL_QUEUE_ID, &put.queue_id.to_string());
-        put.topic = Arc::from(names::TIMER_TOPIC);
-        put.queue_id = 0;
-    }
-    broker.append_of(put, Delay::Done)
+    broker.append_at(put, at_ms)
 }
 
 /// Reads a message of the POP log: when it was due, and what it says. None when it says nothing that

@@ -83,15 +83,15 @@ impl Peer for Client {
 }
 
 /// A broker that lives until it is dropped, which is how it is killed.
-struct Running {
-    broker: Arc<Broker>,
+pub(super) struct Running {
+    pub(super) broker: Arc<Broker>,
     clock: Arc<ManualClock>,
     client: Arc<Client>,
     task: TransactionCheck,
 }
 
 impl Running {
-    fn start(root: &Path, now_ms: i64) -> Self {
+    pub(super) fn start(root: &Path, now_ms: i64) -> Self {
         let clock = Arc::new(ManualClock::at(now_ms));
         let own: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
         let config = BrokerConfig::default();
@@ -128,6 +128,23 @@ impl Running {
         let running = Self { broker, clock, client, task: TransactionCheck::default() };
         running.online(&running.client, "pg", "client-1");
         running
+    }
+
+    /// A committed message in queue 3 of `t`.
+    pub(super) fn commit_one(&self) {
+        let sent = self.send(&[]);
+        assert_eq!(self.end(0, log_of(&sent), COMMIT, false), Some(0));
+    }
+
+    /// The client as a member of a group.
+    pub(super) fn member(&self) -> Member {
+        Member {
+            client_id: "client-1".into(),
+            peer: Arc::<Client>::clone(&self.client),
+            language: Language::JAVA,
+            version: 500,
+            last_ms: self.clock.wall_ms(),
+        }
     }
 
     fn online(&self, client: &Arc<Client>, group: &str, id: &str) {

@@ -10,6 +10,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.locks.LockSupport;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
@@ -25,6 +26,13 @@ import org.apache.rocketmq.tools.command.MQAdminStartup;
  * `id | rule | argument | reason`. What each run printed stands in DIR/apache and DIR/ours.
  */
 public final class Compare {
+    /** Commands keep their clients: each run gets new ones. */
+    private static final class Fresh extends MQAdminStartup {
+        static void commands() {
+            SUB_COMMANDS.clear();
+        }
+    }
+
     static final int LIMIT_S = 25;
     static final int DIFF_LINES = 14;
     static final PrintStream OUT = System.out;
@@ -78,6 +86,7 @@ public final class Compare {
         List<Exemption> exemptions = exemptions(Path.of(args[4]));
         System.setOut(new PrintStream(new Switch(OUT), true));
         System.setErr(new PrintStream(new Switch(ERR), true));
+        hurry();
         String run = Long.toString(System.currentTimeMillis() % 100_000_000L);
         Map<String, Result> apache = cluster("apache", args[1], run, dir, commands, exemptions);
         Map<String, Result> ours = cluster("ours", args[2], run, dir, commands, exemptions);
@@ -89,7 +98,7 @@ public final class Compare {
     static Map<String, Result> cluster(String label, String namesrv, String run, Path dir, List<Command> commands,
         List<Exemption> exemptions) throws Exception {
         long from = System.currentTimeMillis();
-        Prepared prepared = Prepared.make(label, namesrv, run, dir.resolve(label + "-files"));
+        Prepared prepared = Prepared.make(namesrv, run, dir.resolve(label + "-files"));
         long ready = System.currentTimeMillis();
         Path saved = Files.createDirectories(dir.resolve(label));
         Map<String, Result> results = new LinkedHashMap<>();
@@ -119,6 +128,7 @@ public final class Compare {
         ByteArrayOutputStream sink = new ByteArrayOutputStream();
         long from = System.currentTimeMillis();
         Throwable[] thrown = new Throwable[1];
+        Fresh.commands();
         Thread thread = new Thread(() -> {
             SINK.set(sink);
             try {
@@ -129,11 +139,7 @@ public final class Compare {
         });
         thread.setDaemon(true);
         thread.start();
-        long limit = from + (command.stopAfter > 0 ? command.stopAfter : LIMIT_S) * 1000L;
-        while (thread.isAlive() && System.currentTimeMillis() < limit) {
-            thread.join(20);
-            hurry(thread);
-        }
+        thread.join((command.stopAfter > 0 ? command.stopAfter : LIMIT_S) * 1000L);
         String end = thrown[0] != null ? "threw " + thrown[0].getClass().getSimpleName() : "returned";
         if (thread.isAlive()) {
             end = command.stopAfter > 0 ? "stopped" : "hangs";
@@ -145,13 +151,21 @@ public final class Compare {
     }
 
     /** The end of a client waits up to 3 s for a thread that sleeps over an empty queue: wakes it. */
-    static void hurry(Thread thread) {
-        boolean ending = Stream.of(thread.getStackTrace())
-            .anyMatch(at -> at.getClassName().endsWith(".ServiceThread") && at.getMethodName().equals("shutdown"));
-        if (ending) {
-            Thread.getAllStackTraces().keySet().stream().filter(t -> t.getName().contains("NettyEventExecutor"))
-                .forEach(Thread::interrupt);
-        }
+    static void hurry() {
+        Thread thread = new Thread(() -> {
+            while (true) {
+                Map<Thread, StackTraceElement[]> all = Thread.getAllStackTraces();
+                boolean ending = all.values().stream().flatMap(Stream::of).anyMatch(at ->
+                    at.getClassName().endsWith(".ServiceThread") && at.getMethodName().equals("shutdown"));
+                if (ending) {
+                    all.keySet().stream().filter(t -> t.getName().contains("NettyEventExecutor"))
+                        .forEach(Thread::interrupt);
+                }
+                LockSupport.parkNanos(50_000_000L);
+            }
+        });
+        thread.setDaemon(true);
+        thread.start();
     }
 
     /** What a command exported, with the name of each file. */

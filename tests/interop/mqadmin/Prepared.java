@@ -6,6 +6,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.regex.Pattern;
 
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
@@ -16,6 +17,7 @@ import org.apache.rocketmq.common.TopicConfig;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageQueue;
+import org.apache.rocketmq.remoting.protocol.admin.ConsumeStats;
 import org.apache.rocketmq.remoting.protocol.body.ClusterInfo;
 import org.apache.rocketmq.remoting.protocol.route.BrokerData;
 import org.apache.rocketmq.remoting.protocol.subscription.SubscriptionGroupConfig;
@@ -41,15 +43,15 @@ final class Prepared implements AutoCloseable {
         this.files = files;
     }
 
-    static Prepared make(String label, String namesrv, String run, Path files) throws Exception {
+    static Prepared make(String namesrv, String run, Path files) throws Exception {
         Prepared prepared = new Prepared(namesrv, Files.createDirectories(files));
         DefaultMQAdminExt admin = new DefaultMQAdminExt();
         admin.setNamesrvAddr(namesrv);
-        admin.setInstanceName("prepare-" + label);
+        admin.setInstanceName("prepare");
         admin.start();
         try {
             prepared.name(admin, run);
-            prepared.fill(admin, label, run);
+            prepared.fill(admin, run);
         } finally {
             admin.shutdown();
         }
@@ -76,12 +78,11 @@ final class Prepared implements AutoCloseable {
         names.put("topics", write("topics.json", "[{\"topicName\":\"CmpW" + run + "\",\"readQueueNums\":1,"
             + "\"writeQueueNums\":1,\"perm\":6}]"));
         names.put("groups", write("groups.json", "[{\"groupName\":\"CmpJ" + run + "\",\"consumeEnable\":true}]"));
-        // The longer first, so that a name inside another one is not replaced alone.
-        neutral.put(files.toString(), "DIR");
-        neutral.put(names.get("b"), "BROKER_ADDR");
-        neutral.put(names.get("ns"), "NAMESRV");
-        neutral.put(names.get("c"), "CLUSTER");
-        neutral.put(names.get("n"), "BROKER");
+        neutral.put(Pattern.quote(files.toString()), "DIR");
+        neutral.put(Pattern.quote(names.get("b")), "BROKER_ADDR");
+        neutral.put(Pattern.quote(names.get("ns")), "NAMESRV");
+        neutral.put("\\b" + Pattern.quote(names.get("c")) + "\\b", "CLUSTER");
+        neutral.put("\\b" + Pattern.quote(names.get("n")) + "\\b", "BROKER");
         neutral.put(run, "");
     }
 
@@ -89,7 +90,7 @@ final class Prepared implements AutoCloseable {
         return Files.writeString(files.resolve(name), text).toString();
     }
 
-    private void fill(DefaultMQAdminExt admin, String label, String run) throws Exception {
+    private void fill(DefaultMQAdminExt admin, String run) throws Exception {
         String topic = names.get("t");
         String broker = names.get("b");
         TopicConfig config = new TopicConfig(topic);
@@ -102,26 +103,28 @@ final class Prepared implements AutoCloseable {
             admin.createAndUpdateSubscriptionGroupConfig(broker, settings);
         }
         until("a route of " + topic, () -> !admin.examineTopicRouteInfo(topic).getQueueDatas().isEmpty());
-        send(label, topic);
-        consumer = consume(label, names.get("g"), topic);
-        consume(label + "-off", names.get("off"), topic).shutdown();
+        send(topic);
+        for (String group : List.of(names.get("g"), names.get("off"))) {
+            // A member finds the retry topic at its start if the group has been there before.
+            consumer(group, topic, new AtomicInteger()).shutdown();
+            until("a retry topic", () -> !admin.examineTopicRouteInfo("%RETRY%" + group).getQueueDatas().isEmpty());
+        }
+        consumer = taker(admin, names.get("g"), topic);
+        names.put("cid", consumer.getDefaultMQPushConsumerImpl().getmQClientFactory().getClientId());
+        taker(admin, names.get("off"), topic).shutdown();
         // Away with a lag: two messages of each queue are ahead.
         for (int queue = 0; queue < 2; queue++) {
             admin.updateConsumeOffset(broker, names.get("off"), new MessageQueue(topic, names.get("n"), queue), 1);
         }
-        until("no lag", () -> {
-            consumer.getDefaultMQPushConsumerImpl().persistConsumerOffset();
-            return admin.examineConsumeStats(names.get("g")).computeTotalDiff() == 0;
-        });
         until("a trace", () -> !admin.queryMessage("RMQ_SYS_TRACE_TOPIC", names.get("uid"), 8, 0, Long.MAX_VALUE)
             .getMessageList().isEmpty());
     }
 
     /** Six messages with keys and two tags, three in each of the two queues, traced. */
-    private void send(String label, String topic) throws Exception {
+    private void send(String topic) throws Exception {
         producer = new DefaultMQProducer(names.get("p"), true, null);
         producer.setNamesrvAddr(namesrv);
-        producer.setInstanceName("producer-" + label);
+        producer.setInstanceName("producer");
         producer.start();
         for (int i = 0; i < 6; i++) {
             Message message = new Message(topic, i % 3 == 0 ? "red" : "blue", "key" + i,
@@ -134,12 +137,28 @@ final class Prepared implements AutoCloseable {
         }
     }
 
-    /** A push consumer that has taken the six messages. */
-    private DefaultMQPushConsumer consume(String label, String group, String topic) throws Exception {
+    /** A push consumer that stands at the end of both queues and of its retry topic. */
+    private DefaultMQPushConsumer taker(DefaultMQAdminExt admin, String group, String topic) throws Exception {
+        // Else the offset of the retry topic is there only after its first long poll.
+        for (MessageQueue queue : List.of(new MessageQueue(topic, names.get("n"), 0),
+            new MessageQueue(topic, names.get("n"), 1), new MessageQueue("%RETRY%" + group, names.get("n"), 0))) {
+            admin.updateConsumeOffset(names.get("b"), group, queue, 0);
+        }
         AtomicInteger taken = new AtomicInteger();
+        DefaultMQPushConsumer made = consumer(group, topic, taken);
+        until("six messages", () -> taken.get() >= 6);
+        until("no lag", () -> {
+            made.getDefaultMQPushConsumerImpl().persistConsumerOffset();
+            ConsumeStats stats = admin.examineConsumeStats(group);
+            return stats.computeTotalDiff() == 0 && stats.getOffsetTable().size() == 3;
+        });
+        return made;
+    }
+
+    private DefaultMQPushConsumer consumer(String group, String topic, AtomicInteger taken) throws Exception {
         DefaultMQPushConsumer made = new DefaultMQPushConsumer(group);
         made.setNamesrvAddr(namesrv);
-        made.setInstanceName("consumer-" + label);
+        made.setInstanceName("consumer-" + group);
         made.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         made.subscribe(topic, "red || blue");
         made.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
@@ -147,8 +166,6 @@ final class Prepared implements AutoCloseable {
             return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
         });
         made.start();
-        names.putIfAbsent("cid", made.getDefaultMQPushConsumerImpl().getmQClientFactory().getClientId());
-        until("six messages", () -> taken.get() >= 6);
         return made;
     }
 
@@ -177,18 +194,19 @@ final class Prepared implements AutoCloseable {
         return filled;
     }
 
-    /** A line without what differs between two clusters that behave alike. */
+    /** A line without what differs between two clusters that behave alike. Codes stay. */
     String neutral(String line) {
         String text = line;
         for (Map.Entry<String, String> name : neutral.entrySet()) {
-            text = text.replace(name.getKey(), name.getValue());
+            text = text.replaceAll(name.getKey(), name.getValue());
         }
-        return text.replaceAll("\\b(apache|ours)\\b", "LABEL")
-            .replaceAll("commitLogDiskRatio_\\S+", "commitLogDiskRatio_PATH")
+        return text.replaceAll("commitLogDiskRatio_\\S+", "commitLogDiskRatio_PATH")
+            .replaceAll("\\$\\$Lambda\\S*", "LAMBDA")
+            .replaceAll("@[0-9a-f]{5,8}\\b", "@ID")
             .replaceAll("-?\\d+\\.\\d+(E-?\\d+)?", "#")
             .replaceAll("\\b[0-9A-Fa-f]{16,}\\b", "HEX")
             .replaceAll("\\b(19|20)\\d\\d-\\d\\d-\\d\\d[ #T_]?[0-9:,.]*", "DATE")
-            .replaceAll("-?\\d+", "#");
+            .replaceAll("(?<!CODE: )(?<!CODE: \\d)(?<!CODE: \\d\\d)(?<!request type )(?<!request type \\d{1,5})-?\\d+", "#");
     }
 
     @Override

@@ -14,7 +14,7 @@ lib="$(rocketmq_lib)" || exit 1
 out="${OUT:-$(mktemp -d "${TMPDIR:-/tmp}/mqdeck-mqadmin.XXXXXX")}"
 [ -n "${OUT:-}" ] || trap 'rm -rf "$out"' EXIT
 mkdir -p "$out/home/conf" "$out/classes"
-javac -nowarn -Xlint:-deprecation -cp "$lib/*" -d "$out/classes" "$here/Prepared.java" "$here/Compare.java"
+javac -nowarn -Xlint:-options -cp "$lib/*" -d "$out/classes" "$here/Prepared.java" "$here/Compare.java" 2>"$out/javac.out" || { cat "$out/javac.out"; exit 1; }
 code=0
 # The tool writes reports of clients into its current directory.
 (cd "$out/home" && exec timeout "${LIMIT:-220}" java -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \

@@ -23,6 +23,8 @@ pub struct Question {
     pub id: i64,
     pub addr: String,
     pub slow: bool,
+    /// Ask for the tables of topics and groups.
+    pub tables: bool,
     pub first: bool,
     pub topics: Vec<String>,
     pub groups: Vec<String>,
@@ -95,7 +97,7 @@ async fn fill(cluster: &Cluster, q: &Question, a: &mut Answer) -> Result<(), ()>
         return Ok(());
     }
     a.offsets = Some(pass(cluster.all_offsets(&q.addr).await)?);
-    if q.slow {
+    if q.tables {
         a.topic_configs = Some(pass(cluster.topic_configs(&q.addr).await)?);
         a.group_configs = Some(pass(cluster.group_configs(&q.addr).await)?);
         a.modes = Some(pass(cluster.request_modes(&q.addr).await)?);

@@ -29,6 +29,11 @@ use known::Known;
 
 /// Every so many rounds what changes seldom is asked.
 const SLOW_EVERY: u64 = 15;
+/// Every so many rounds the tables of topics and groups are asked while they are small: a new topic or
+/// the first dead letter of a group shows soon.
+const TABLES_EVERY: u64 = 2;
+/// Topics up to which the tables count as small.
+const TABLES_SMALL: usize = 300;
 /// Every so many rounds the share of failing deliveries is asked.
 const FAILING_EVERY: u64 = 3;
 /// Topics that one broker is asked for in a round beyond the visible ones.
@@ -176,6 +181,8 @@ impl Poller {
         let spans = self.known.spans_wanted(&self.visible_groups());
         let first = self.round == 0;
         let watched = matches!(self.watch, Watch::Ladder | Watch::Group(_));
+        let small = self.known.topic_names().len() <= TABLES_SMALL;
+        let tables = slow || (small && self.round.is_multiple_of(TABLES_EVERY));
         self.known
             .addresses()
             .into_iter()
@@ -184,6 +191,7 @@ impl Poller {
                 id,
                 addr,
                 slow,
+                tables,
                 first,
                 topics: topics.clone(),
                 groups: groups.clone(),

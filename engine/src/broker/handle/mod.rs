@@ -14,6 +14,7 @@ pub mod pop;
 mod pop_read;
 pub mod pull;
 pub mod query;
+pub mod recall;
 pub mod relay;
 pub mod reply;
 pub mod request_mode;
@@ -21,6 +22,7 @@ pub mod reset;
 pub mod send;
 pub mod send_back;
 pub mod stats;
+pub mod timer;
 pub mod topic;
 pub mod transaction;
 pub mod upkeep;
@@ -87,6 +89,8 @@ pub fn dispatch(broker: &Arc<Broker>, cx: &Cx, request: Request<'_>, frame: &Fra
         Request::ConsumeDirectly(header) => relay::consume_directly(broker, &header),
         Request::ConsumerStatus(header) => relay::consumer_status(broker, &header),
 
+        Request::RecallMessage(header) => recall::recall(broker, cx, &header),
+
         Request::EndTransaction(header) => transaction::end(broker, cx, &header),
         Request::ResumeCheck(header) => transaction::resume_check(broker, &header),
         Request::SendReply(header) => reply::reply(broker, cx, &header, body),
@@ -134,8 +138,8 @@ fn administer(broker: &Arc<Broker>, cx: &Cx, request: Request<'_>, frame: &Frame
         Request::CleanTopics(_) => upkeep::clean_topics(broker).into(),
         Request::CorrectionOffset(header) => upkeep::correction_offset(broker, &header).into(),
         Request::GroupForbidden(header) => upkeep::forbidden(broker, cx, &header),
-        Request::TimerCheckPoint(_) => upkeep::timer_check_point().into(),
-        Request::TimerMetrics(_) => upkeep::timer_metrics().into(),
+        Request::TimerCheckPoint(_) => timer::check_point(broker).into(),
+        Request::TimerMetrics(_) => timer::metrics(broker).into(),
         Request::ExchangeHa(header) => upkeep::exchange_ha(broker, &header).into(),
         // The mark of a controller's election, which never takes place here.
         Request::ResetFlushOffset(_) => Reply::ok().into(),

@@ -54,6 +54,9 @@ fn ask(broker: &Broker, cx: &Cx, header: &PopMessage<'_>) -> Result<PopAsk, Repl
     if header.max_messages > pop::MESSAGES_MAX {
         return Err(Reply::refuse(INVALID_PARAMETER, "a pop takes at most 32 messages"));
     }
+    if !broker.config.timer_wheel_enable {
+        return Err(Reply::error("pop is off, as timerWheelEnable is false"));
+    }
     check(broker, header.topic, header.group, header.queue_id, cx.now_ms)?;
     Ok(PopAsk {
         answer: cx.answer.clone(),

@@ -14,6 +14,7 @@ pub mod request_modes;
 pub mod reset_pending;
 pub mod settings;
 pub mod stats;
+pub mod timers;
 pub mod topics;
 pub mod traffic;
 pub mod transactions;

@@ -25,6 +25,8 @@ const HEADING: &str =
 /// Longest time in hours, and pause in ms, that is taken; beyond it is a slip of the hand.
 const HOURS_MAX: u64 = 24 * 366 * 100;
 const PAUSE_MS_MAX: u64 = 24 * 3_600_000;
+/// Furthest that timer messages may be allowed to lie ahead, seconds.
+const TIMER_SEC_MAX: u64 = 366 * 86_400;
 /// Largest body; a record is a little more and has to fit a log file.
 const MESSAGE_MAX: u64 = 1 << 30;
 
@@ -46,9 +48,11 @@ pub const RUN_TIME: &[(&str, Values)] = &[
     ("longPollingEnable", Values::Any),
     ("maxMessageSize", Values::Between(1, MESSAGE_MAX)),
     ("notifyConsumerIdsChangedEnable", Values::Any),
+    ("recallMessageEnable", Values::Any),
     ("rejectTransactionMessage", Values::Any),
     ("storeReplyMessageEnable", Values::Any),
     ("syncFlushTimeout", Values::Between(1, PAUSE_MS_MAX)),
+    ("timerMaxDelaySec", Values::Between(1, TIMER_SEC_MAX)),
     ("transactionCheckInterval", Values::Between(1, PAUSE_MS_MAX)),
     ("transactionCheckMax", Values::Between(1, 10_000)),
     ("transactionOpBatchInterval", Values::Between(1, PAUSE_MS_MAX)),

@@ -176,11 +176,13 @@ fn built_in(config: &BrokerConfig) -> Vec<TopicConfig> {
         plain(names::SCHEDULE_TOPIC, levels, read_write),
         plain(&names::reply_topic(cluster), 1, read_write),
         plain(&names::revive_topic(cluster), 8, read_write),
-        plain(names::TIMER_TOPIC, 1, read_write),
         plain(&names::broker_member_topic(&config.broker_name), 1, 1),
         plain(names::HALF_TOPIC, 1, read_write),
         plain(names::OP_HALF_TOPIC, 1, read_write),
     ];
+    if config.timer_wheel_enable {
+        topics.push(plain(names::TIMER_TOPIC, 1, read_write));
+    }
     if config.auto_create_topic_enable {
         topics.push(template(config));
     }

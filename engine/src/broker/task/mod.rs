@@ -4,5 +4,5 @@ pub mod delay_delivery;
 pub mod housekeeping;
 pub mod persist;
 pub mod pop_revive;
-pub mod pop_timer;
+pub mod timer_delivery;
 pub mod transaction_check;

@@ -32,6 +32,8 @@ const OPEN_MAX: usize = 65_536;
 const DONE_PER_TURN: usize = 1_024;
 /// Pause between looks at what is out, ms.
 const TIDY_EVERY_MS: i64 = 60_000;
+/// How far deliveries of timer messages may be behind the clock to count as in time, ms.
+const TIMERS_LATE_MS: i64 = 2_000;
 /// Longest wait for an append's answer.
 const APPEND_WAIT: Duration = Duration::from_secs(10);
 /// Property of a revived message: who popped it.
@@ -52,15 +54,15 @@ struct Queue {
 }
 
 impl PopRevive {
-    /// Reads the POP log and puts back what is over. `behind`: messages that are due have not reached
-    /// the log yet.
-    pub fn run(&mut self, broker: &Arc<Broker>, now_ms: i64, behind: bool) {
+    /// Reads the POP log and puts back what is over.
+    pub fn run(&mut self, broker: &Arc<Broker>, now_ms: i64) {
         if due(&mut self.tidy_ms, now_ms, TIDY_EVERY_MS) {
             broker.pop.tidy(now_ms);
         }
         if !due(&mut self.next_ms, now_ms, EVERY_MS) {
             return;
         }
+        let behind = timers_behind(broker, now_ms);
         let topic = names::revive_topic(&broker.config.broker_cluster_name);
         self.queues.resize_with(REVIVE_QUEUES.unsigned_abs() as usize, Queue::default);
         for (queue_id, queue) in (0..).zip(&mut self.queues) {
@@ -69,6 +71,14 @@ impl PopRevive {
             }
         }
     }
+}
+
+/// Whether messages that are due may not have reached the log yet.
+fn timers_behind(broker: &Broker, now_ms: i64) -> bool {
+    let unread = broker.store.max_offset(names::TIMER_TOPIC, 0).0;
+    broker.timers.figures().is_none_or(|figures| {
+        figures.check.queue_offset < unread || now_ms - figures.check.read_ms > TIMERS_LATE_MS
+    })
 }
 
 impl Queue {
