@@ -30,7 +30,7 @@ use crate::protocol::names::{SCHEDULE_TOPIC, TIMER_TOPIC};
 use crate::protocol::properties::{self, key};
 use crate::protocol::record::RecordView;
 use crate::protocol::request::send::{RecallMessage, SendMessage};
-use crate::store::{Disk, QueueOffset, Store, StoreConfig};
+use crate::store::{Disk, QueueOffset, Store, StoreConfig, Wait};
 
 const START_MS: i64 = 1_700_000_000_300;
 const DAY_MS: i64 = 86_400_000;
@@ -128,7 +128,8 @@ impl Running {
             kind: Serialization::Json,
             oneway: false,
         };
-        Cx { answer, version: 500, language: Language::JAVA, now_ms: self.clock.wall_ms() }
+        let now_ms = self.clock.wall_ms();
+        Cx { answer, version: 500, language: Language::JAVA, now_ms, wait: Wait::Yes }
     }
 
     fn answer(&self, outcome: Outcome) -> Outgoing {
