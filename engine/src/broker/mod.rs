@@ -17,6 +17,8 @@ pub mod serve;
 pub mod state;
 pub mod task;
 #[cfg(test)]
+mod timer_tests;
+#[cfg(test)]
 mod transaction_tests;
 
 pub use broker::Broker;
