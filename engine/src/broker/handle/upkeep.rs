@@ -90,7 +90,7 @@ pub fn timer_metrics() -> Reply {
 /// 906: who is master and how far. A broker that is asked without an address tells its own; it
 /// follows nobody, so an address that it is told changes nothing.
 pub fn exchange_ha(broker: &Broker, header: &ExchangeHa<'_>) -> Reply {
-    if header.master_ha_addr.is_some_and(|addr| !addr.is_empty()) {
+    if header.ha_addr.is_some_and(|addr| !addr.is_empty()) {
         return Reply::ok();
     }
     let flushed = broker.store.positions().flushed.0 as i64;
@@ -113,11 +113,9 @@ pub fn broker_epoch() -> Reply {
 
 /// 5001: there is one timer engine, the wheel in files.
 pub fn switch_timer(header: &SwitchTimerEngine<'_>) -> Reply {
-    match header.engine {
-        Some("F") => Reply { remark: Some("switch timer engine success".into()), ..Reply::ok() },
-        _ => {
-            let remark = "only timer engine F, the wheel in files, is there";
-            Reply::refuse(response_code::INVALID_PARAMETER, remark)
-        }
+    if header.engine == Some("F") {
+        return Reply { remark: Some("switch timer engine success".into()), ..Reply::ok() };
     }
+    let remark = "only timer engine F, the wheel in files, is there";
+    Reply::refuse(response_code::INVALID_PARAMETER, remark)
 }
