@@ -124,6 +124,12 @@ pub struct BrokerConfig {
     pub reject_transaction_message: bool,
     /// Whether replies are stored beside being handed to who waits for them.
     pub store_reply_message_enable: bool,
+    /// Whether messages may wait for any moment; off, they and POP are refused.
+    pub timer_wheel_enable: bool,
+    /// Furthest that a timer message may lie ahead, seconds.
+    pub timer_max_delay_sec: u64,
+    /// Whether producers may take a timer message back.
+    pub recall_message_enable: bool,
 }
 
 impl Default for BrokerConfig {
@@ -170,6 +176,9 @@ impl Default for BrokerConfig {
             transaction_op_batch_interval: 3_000,
             reject_transaction_message: false,
             store_reply_message_enable: true,
+            timer_wheel_enable: true,
+            timer_max_delay_sec: 259_200,
+            recall_message_enable: true,
         }
     }
 }

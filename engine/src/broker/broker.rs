@@ -4,9 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use super::outcome::{Cold, Cx, Shell};
 use super::put::schedule_topic;
 use super::state::connections::Connections;
 use super::state::delay_offsets::DelayOffsets;
@@ -19,6 +20,7 @@ use super::state::persist::Persist;
 use super::state::reset_pending::ResetPending;
 use super::state::settings::{self, Settings};
 use super::state::stats::Stats;
+use super::state::timers::Timers;
 use super::state::topics::{Topic, Topics};
 use super::state::traffic::Traffic;
 use super::state::transactions::Transactions;
@@ -87,10 +89,12 @@ pub struct Broker {
     pub(crate) traffic: Traffic,
     pub(crate) trim: Trim,
     pub(crate) transactions: Transactions,
+    pub(crate) timers: Timers,
     addr_text: String,
     reply_topic: String,
     memory_window: u64,
     counter: AtomicU32,
+    shell: OnceLock<Arc<dyn Shell>>,
     topics_changed: std::sync::Mutex<Option<Box<dyn Fn() + Send>>>,
 }
 
@@ -129,12 +133,28 @@ impl Broker {
             traffic: Traffic::default(),
             trim: Trim::default(),
             transactions: Transactions::default(),
+            timers: Timers::default(),
             addr_text: parts.addr.to_string(),
             reply_topic,
             memory_window: parts.memory_window,
             counter: AtomicU32::new(0),
+            shell: OnceLock::new(),
             topics_changed: std::sync::Mutex::new(None),
         }
+    }
+
+    /// Sets whose pool runs what has to wait and came by no connection. Only the first one counts.
+    pub fn set_shell(&self, shell: Arc<dyn Shell>) {
+        let _ = self.shell.set(shell);
+    }
+
+    /// Runs a job on the pool, here when there is none. `false` when the pool is full.
+    pub(crate) fn on_pool(&self, job: Box<dyn FnOnce() + Send>) -> bool {
+        if let Some(shell) = self.shell.get() {
+            return shell.slow(job);
+        }
+        job();
+        true
     }
 
     /// Sets who registers at the name servers when the topic table changed.
@@ -268,10 +288,17 @@ impl Broker {
     }
 
     /// Whether a message is there and likely in the page cache: a guess by its distance from the log's end.
-    pub(crate) fn in_memory(&self, topic: &str, queue_id: i32, offset: u64) -> bool {
+    pub(crate) fn in_memory_for(
+        &self,
+        cx: &Cx,
+        topic: &str,
+        queue_id: i32,
+        offset: u64,
+    ) -> Result<bool, Cold> {
         let end = self.store.positions().visible.0;
-        let unit = told(self.store.unit(topic, queue_id, QueueOffset(offset))).flatten();
-        unit.is_some_and(|unit| end.saturating_sub(unit.log_offset.0) <= self.memory_window)
+        let unit = self.store.reads(cx.wait).unit(topic, queue_id, QueueOffset(offset));
+        let unit = told_unless_cold(unit)?.flatten();
+        Ok(unit.is_some_and(|unit| end.saturating_sub(unit.log_offset.0) <= self.memory_window))
     }
 
     /// Counts stored messages.
@@ -329,7 +356,6 @@ impl Broker {
             ("brokerRole", "ASYNC_MASTER".to_owned()),
             ("brokerIP1", self.addr.ip().to_string()),
             ("inSyncReplicas", "1".to_owned()),
-            ("timerWheelEnable", "false".to_owned()),
             ("enableRetryTopicV2", "false".to_owned()),
             ("storePathRootDir", self.store.config().root.display().to_string()),
         ] {
@@ -380,6 +406,13 @@ impl Broker {
         told(self.store.store_time(topic, queue_id, at)).flatten()
     }
 
+    /// The record at a commit-log offset, for a request that may have to be run again on the pool.
+    pub(crate) fn record_for(&self, cx: &Cx, offset: i64) -> Result<Option<bytes::Bytes>, Cold> {
+        let Ok(at) = u64::try_from(offset) else { return Ok(None) };
+        let record = self.store.reads(cx.wait).record_at(crate::store::LogOffset(at));
+        Ok(told_unless_cold(record)?.flatten())
+    }
+
     /// The record at a commit-log offset.
     pub(crate) fn record_at(&self, offset: i64) -> Option<bytes::Bytes> {
         let at = crate::store::LogOffset(u64::try_from(offset).ok()?);
@@ -402,4 +435,11 @@ impl Broker {
 /// The value, or `None` after a log line.
 fn told<T>(result: Result<T, StoreError>) -> Option<T> {
     result.inspect_err(|error| tracing::warn!(%error, "cannot read from the store")).ok()
+}
+
+fn told_unless_cold<T>(result: Result<T, StoreError>) -> Result<Option<T>, Cold> {
+    match result {
+        Err(StoreError::Cold) => Err(Cold),
+        other => Ok(told(other)),
+    }
 }

@@ -86,9 +86,7 @@ pub fn entries<T: Serialize>(config: &T) -> BTreeMap<String, String> {
 pub fn lines(entries: &BTreeMap<String, String>) -> String {
     let mut text = String::new();
     for (key, value) in entries {
-        for part in [key, "=", value, "\n"] {
-            text.push_str(part);
-        }
+        text.extend([key.as_str(), "=", value.as_str(), "\n"]);
     }
     text
 }
@@ -281,7 +279,7 @@ mod tests {
         let change = ask("noSuchKey=1\nnotOurs=2\nkeptHours=70").unwrap();
         assert_eq!(change.remark().unwrap(), "ignored, not known here: noSuchKey, notOurs");
         assert_eq!(change.config.kept_hours, 70);
-        let many: Vec<_> = (0..20).map(|n| format!("k{n}=1")).collect();
+        let many: Vec<String> = (0..20).map(|n| format!("k{n}=1")).collect();
         let many = many.join("\n");
         assert!(ask(&many).unwrap().remark().unwrap().ends_with(" and 4 more"));
     }

@@ -16,6 +16,7 @@ pub mod reset;
 pub mod retry;
 pub mod route;
 pub mod send_check;
+pub mod timer;
 pub mod transaction;
 
 use std::borrow::Cow;

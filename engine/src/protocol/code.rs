@@ -109,6 +109,8 @@ requests! {
     318 UPDATE_NAMESRV_CONFIG = UpdateNamesrvConfig(client::NoFields), Names;
     319 GET_NAMESRV_CONFIG = NamesrvConfig(client::NoFields), Names;
 
+    370 RECALL_MESSAGE = RecallMessage(send::RecallMessage of), Hot;
+
     37  END_TRANSACTION = EndTransaction(transaction::EndTransaction of), Hot;
     39  CHECK_TRANSACTION_STATE = CheckTransaction(transaction::CheckTransaction of), Push;
     323 RESUME_CHECK_HALF_MESSAGE = ResumeCheck(transaction::ResumeCheck of), Slow;

@@ -25,6 +25,8 @@ mod storage;
 mod store;
 #[cfg(any(test, feature = "sim"))]
 pub mod test_storage;
+mod timer_log;
+mod timer_wheel;
 mod upkeep;
 
 pub use append_queue::{Append, Appended, Arrival, Done, PutStatus, UnitKind};
@@ -34,12 +36,14 @@ pub use disk::Disk;
 pub use error::StoreError;
 pub use index::KeyHits;
 pub use queue_io::Unit;
-pub use read::{Boundary, Match, Read, ReadLimit, ReadStatus};
+pub use read::{Boundary, Match, Read, ReadLimit, ReadStatus, Reads};
 pub use recovery::Recovery;
-pub use storage::{Entry, File, LogOffset, Mapping, OpenMode, QueueOffset, Space, Storage};
+pub use storage::{Entry, File, LogOffset, Mapping, OpenMode, QueueOffset, Space, Storage, Wait};
 pub use store::{
     DiskRatios, Habits, RecoveredTopic, RecoveredTopics, Store, StoreConfig, StoreStats,
 };
+pub use timer_log::TimerUnit;
+pub use timer_wheel::{TimerCheck, TimerStart, TimerWheel};
 pub use upkeep::JsonDone;
 
 #[cfg(test)]

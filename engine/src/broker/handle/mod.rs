@@ -8,6 +8,7 @@ pub mod lock;
 pub mod offset;
 pub mod pull;
 pub mod query;
+pub mod recall;
 pub mod relay;
 pub mod reply;
 pub mod reset;
@@ -15,6 +16,7 @@ pub mod reset_push;
 pub mod send;
 pub mod send_back;
 pub mod stats;
+pub mod timer;
 pub mod topic;
 pub mod transaction;
 pub mod upkeep;
@@ -48,7 +50,7 @@ pub fn dispatch(broker: &Arc<Broker>, cx: &Cx, request: Request<'_>, frame: &Fra
         Request::ViewMessage(header) => query::by_offset(broker, &header).into(),
         Request::QueryConsumeQueue(header) => query::consume_queue(broker, &header).into(),
 
-        Request::QueryConsumerOffset(header) => offset::query(broker, &header).into(),
+        Request::QueryConsumerOffset(header) => offset::query(broker, cx, &header),
         Request::UpdateConsumerOffset(header) => offset::update(broker, &header).into(),
         Request::SearchOffset(header) => offset::search(broker, &header).into(),
         Request::MaxOffset(header) => offset::max(broker, &header).into(),
@@ -70,6 +72,8 @@ pub fn dispatch(broker: &Arc<Broker>, cx: &Cx, request: Request<'_>, frame: &Fra
         Request::ConsumerRunningInfo(header) => relay::running_info(broker, cx, &header),
         Request::ConsumeDirectly(header) => relay::consume_directly(broker, &header),
         Request::ConsumerStatus(header) => relay::consumer_status(broker, &header),
+
+        Request::RecallMessage(header) => recall::recall(broker, cx, &header),
 
         Request::EndTransaction(header) => transaction::end(broker, cx, &header),
         Request::ResumeCheck(header) => transaction::resume_check(broker, &header),
@@ -118,8 +122,8 @@ fn administer(broker: &Arc<Broker>, cx: &Cx, request: Request<'_>, frame: &Frame
         Request::CleanTopics(_) => upkeep::clean_topics(broker).into(),
         Request::CorrectionOffset(header) => upkeep::correction_offset(broker, &header).into(),
         Request::GroupForbidden(header) => upkeep::forbidden(broker, cx, &header),
-        Request::TimerCheckPoint(_) => upkeep::timer_check_point().into(),
-        Request::TimerMetrics(_) => upkeep::timer_metrics().into(),
+        Request::TimerCheckPoint(_) => timer::check_point(broker).into(),
+        Request::TimerMetrics(_) => timer::metrics(broker).into(),
         Request::ExchangeHa(header) => upkeep::exchange_ha(broker, &header).into(),
         // The mark of a controller's election, which never takes place here.
         Request::ResetFlushOffset(_) => Reply::ok().into(),

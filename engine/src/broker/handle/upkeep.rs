@@ -1,5 +1,5 @@
-//! Chores and states that tools ask for: 306, 316, 308, 353, 60, 61, 906, 908, and the refusals 513,
-//! 1007, 5001 (admin.md §2, §4.15, §4.16).
+//! Chores and states that tools ask for: 306, 316, 308, 353, 906, 908, and the refusals 513, 1007,
+//! 5001 (admin.md §2, §4.15, §4.16).
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,11 @@ use crate::broker::outcome::{Cx, Outcome, Reply};
 use crate::decide::reset;
 use crate::protocol::body::group_config::GroupForbidden;
 use crate::protocol::body::offsets::CorrectionOffsets;
-use crate::protocol::body::timer::TimerMetrics;
 use crate::protocol::ext_fields::Fields;
 use crate::protocol::request::broker::{ExchangeHa, SwitchTimerEngine};
 use crate::protocol::request::group::GroupForbiddenOf;
 use crate::protocol::request::offset::CorrectionOffset;
 use crate::protocol::response_code;
-
-/// Bytes of a timer check point: seven 64-bit numbers.
-const TIMER_CHECK_POINT_LEN: usize = 56;
 
 /// 306: what lies below the log's first message leaves the consume queues.
 pub fn clean_queues(broker: &Broker) -> Reply {
@@ -75,16 +71,6 @@ pub fn forbidden(broker: &Broker, cx: &Cx, header: &GroupForbiddenOf<'_>) -> Out
         topic: header.topic.to_owned(),
     });
     if header.readable.is_some() { Outcome::Persisted(reply) } else { reply.into() }
-}
-
-/// 60: how far the timer is. Nothing was ever set here.
-pub fn timer_check_point() -> Reply {
-    Reply::body(vec![0; TIMER_CHECK_POINT_LEN])
-}
-
-/// 61: waiting timers by topic. There are none.
-pub fn timer_metrics() -> Reply {
-    json(&TimerMetrics::default())
 }
 
 /// 906: who is master and how far. A broker that is asked without an address tells its own; it

@@ -11,6 +11,7 @@ pub mod persist;
 pub mod reset_pending;
 pub mod settings;
 pub mod stats;
+pub mod timers;
 pub mod topics;
 pub mod traffic;
 pub mod transactions;

@@ -26,6 +26,8 @@ const HOURS_MAX: u64 = 24 * 366 * 100;
 const PAUSE_MS_MAX: u64 = 24 * 3_600_000;
 /// What a record is larger than its body, at most, with the end of its file.
 const RECORD_ROOM: u64 = 1 << 17;
+/// Furthest that timer messages may be allowed to lie ahead, seconds.
+const TIMER_SEC_MAX: u64 = 366 * 86_400;
 
 /// Keys that count at once.
 pub const RUN_TIME: &[(&str, Values)] = &[
@@ -45,9 +47,11 @@ pub const RUN_TIME: &[(&str, Values)] = &[
     ("longPollingEnable", Values::Any),
     ("maxMessageSize", Values::Any),
     ("notifyConsumerIdsChangedEnable", Values::Any),
+    ("recallMessageEnable", Values::Any),
     ("rejectTransactionMessage", Values::Any),
     ("storeReplyMessageEnable", Values::Any),
     ("syncFlushTimeout", Values::Between(1, PAUSE_MS_MAX)),
+    ("timerMaxDelaySec", Values::Between(1, TIMER_SEC_MAX)),
     ("transactionCheckInterval", Values::Between(1, PAUSE_MS_MAX)),
     ("transactionCheckMax", Values::Between(1, 10_000)),
     ("transactionOpBatchInterval", Values::Between(1, PAUSE_MS_MAX)),

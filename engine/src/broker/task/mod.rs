@@ -3,4 +3,5 @@
 pub mod delay_delivery;
 pub mod housekeeping;
 pub mod persist;
+pub mod timer_delivery;
 pub mod transaction_check;
