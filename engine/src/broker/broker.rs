@@ -17,6 +17,8 @@ use super::state::offsets::Offsets;
 use super::state::order_locks::OrderLocks;
 use super::state::parked::Parked;
 use super::state::persist::Persist;
+use super::state::pop_state::PopState;
+use super::state::request_modes::RequestModes;
 use super::state::reset_pending::ResetPending;
 use super::state::settings::{self, Settings};
 use super::state::stats::Stats;
@@ -88,6 +90,8 @@ pub struct Broker {
     pub(crate) stats: Stats,
     pub(crate) traffic: Traffic,
     pub(crate) trim: Trim,
+    pub(crate) pop: PopState,
+    pub(crate) request_modes: RequestModes,
     pub(crate) transactions: Transactions,
     pub(crate) timers: Timers,
     addr_text: String,
@@ -132,6 +136,8 @@ impl Broker {
             stats: Stats::default(),
             traffic: Traffic::default(),
             trim: Trim::default(),
+            pop: PopState::default(),
+            request_modes: RequestModes::default(),
             transactions: Transactions::default(),
             timers: Timers::default(),
             addr_text: parts.addr.to_string(),

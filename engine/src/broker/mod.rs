@@ -12,6 +12,7 @@ mod cold_tests;
 pub mod handle;
 pub mod outcome;
 pub mod put;
+pub mod revive_log;
 pub mod serve;
 pub mod state;
 pub mod task;

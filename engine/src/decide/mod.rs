@@ -11,6 +11,8 @@ pub mod filter;
 pub mod flow;
 pub mod lag;
 pub mod permission;
+pub mod pop;
+pub mod pop_order;
 pub mod pull_status;
 pub mod reset;
 pub mod retry;

@@ -262,6 +262,7 @@ pub fn wire(
     store.on_arrival(Box::new(move |arrivals: &[Arrival]| {
         if let Some(broker) = woken.upgrade() {
             handle::pull::arrived(&broker, arrivals);
+            handle::pop::arrived(&broker, arrivals);
         }
     }));
     let registrar = Arc::clone(registrar);

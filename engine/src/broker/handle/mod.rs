@@ -1,16 +1,23 @@
 //! Requests by family. Every row of the table in `protocol/code.rs` that a broker serves has its arm here.
 
+pub mod ack;
 pub mod admin;
 mod bytes_text;
 pub mod group;
 pub mod heartbeat;
+pub mod invisible;
 pub mod lock;
+pub mod notification;
 pub mod offset;
+pub mod peek;
+pub mod pop;
+mod pop_read;
 pub mod pull;
 pub mod query;
 pub mod recall;
 pub mod relay;
 pub mod reply;
+pub mod request_mode;
 pub mod reset;
 pub mod reset_push;
 pub mod send;
@@ -68,6 +75,16 @@ pub fn dispatch(broker: &Arc<Broker>, cx: &Cx, request: Request<'_>, frame: &Fra
         Request::QueryAssignment(_) => heartbeat::query_assignment(broker, body).into(),
         Request::LockBatch(_) => lock::lock(broker, cx, body).into(),
         Request::UnlockBatch(_) => lock::unlock(broker, body).into(),
+
+        Request::Pop(header) => pop::pop(broker, cx, &header),
+        Request::Ack(header) => ack::ack(broker, cx, &header),
+        Request::BatchAck(_) => ack::batch(broker, cx, body),
+        Request::Peek(header) => peek::peek(broker, cx, &header).into(),
+        Request::ChangeInvisible(header) => invisible::change(broker, cx, &header),
+        Request::Notification(header) => notification::notification(broker, cx, &header),
+        Request::PollingInfo(header) => pop::polling_info(broker, cx, &header).into(),
+        Request::SetRequestMode(_) => request_mode::set(broker, cx, body),
+        Request::AllRequestModes(_) => request_mode::all(broker).into(),
 
         Request::ConsumerRunningInfo(header) => relay::running_info(broker, cx, &header),
         Request::ConsumeDirectly(header) => relay::consume_directly(broker, &header),
