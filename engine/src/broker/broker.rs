@@ -38,7 +38,7 @@ use crate::protocol::ids::UniqueKeys;
 use crate::protocol::names;
 use crate::protocol::perm::Perm;
 use crate::protocol::request::send::SendMessage;
-use crate::store::{Appended, Boundary, QueueOffset, Store, StoreError};
+use crate::store::{Appended, Boundary, QueueOffset, Store, StoreError, Wait};
 
 /// Everything that a broker is made of.
 pub struct Parts {
@@ -293,16 +293,17 @@ impl Broker {
         Extent { min, max }
     }
 
-    /// Whether a message is there and likely in the page cache: a guess by its distance from the log's end.
-    pub(crate) fn in_memory_for(
+    /// Whether a message is there and likely in the page cache: a guess by its distance from the log's
+    /// end. Looking its unit up may have to wait for the disk.
+    pub(crate) fn in_memory(
         &self,
-        cx: &Cx,
+        wait: Wait,
         topic: &str,
         queue_id: i32,
         offset: u64,
     ) -> Result<bool, Cold> {
         let end = self.store.positions().visible.0;
-        let unit = self.store.reads(cx.wait).unit(topic, queue_id, QueueOffset(offset));
+        let unit = self.store.reads(wait).unit(topic, queue_id, QueueOffset(offset));
         let unit = told_unless_cold(unit)?.flatten();
         Ok(unit.is_some_and(|unit| end.saturating_sub(unit.log_offset.0) <= self.memory_window))
     }
