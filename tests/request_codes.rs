@@ -133,6 +133,32 @@ const OTHER_TOPICS: &[u8] = br#"{"topicConfigSerializeWrapper":{"dataVersion":{"
 const HEARTBEAT: &[u8] = br#"{"clientID":"c1","producerDataSet":[{"groupName":"p"}],"consumerDataSet":[{"groupName":"g","consumeType":"CONSUME_PASSIVELY","messageModel":"CLUSTERING","consumeFromWhere":"CONSUME_FROM_FIRST_OFFSET","subscriptionDataSet":[{"topic":"t","subString":"n > 4","expressionType":"SQL92","subVersion":5}],"unitMode":false}]}"#;
 const LOCK: &[u8] = br#"{"consumerGroup":"g","clientId":"c1","mqSet":[{"topic":"t","brokerName":"mqdeck","queueId":0}]}"#;
 const NONE: &[(&str, &str)] = &[];
+const POP: &[(&str, &str)] = &[
+    ("consumerGroup", "pops"),
+    ("topic", "t"),
+    ("queueId", "0"),
+    ("maxMsgNums", "32"),
+    ("invisibleTime", "60000"),
+    ("pollTime", "0"),
+    ("initMode", "0"),
+    ("expType", "SQL92"),
+    ("exp", "n > 4"),
+];
+const PEEK: &[(&str, &str)] =
+    &[("consumerGroup", "peeks"), ("topic", "t"), ("queueId", "0"), ("maxMsgNums", "32")];
+const NOTIFY: &[(&str, &str)] =
+    &[("consumerGroup", "peeks"), ("topic", "t"), ("queueId", "0"), ("pollTime", "0")];
+const POLLING: &[(&str, &str)] = &[("consumerGroup", "pops"), ("topic", "t"), ("queueId", "0")];
+/// The handle names offset 0 of queue 0, popped long ago.
+const ACK: &[(&str, &str)] = &[
+    ("consumerGroup", "pops"),
+    ("topic", "t"),
+    ("queueId", "0"),
+    ("extraInfo", "0 1795555190497 60000 0 0 mqdeck 0 0"),
+    ("offset", "0"),
+];
+/// Code of a recall whose handle cannot be read.
+const ILLEGAL_OPERATION: i32 = engine::protocol::response_code::ILLEGAL_OPERATION;
 
 /// What the broker is asked.
 const TO_BROKER: &[Row] = &[
@@ -407,6 +433,46 @@ const TO_BROKER: &[Row] = &[
     row(code::RESUME_CHECK_HALF_MESSAGE, Broker, &[("msgId", "no id")], b"", 1, &[]),
     row(code::SEND_REPLY_MESSAGE, Broker, SEND, b"reply", 1, &[]),
     row(code::SEND_REPLY_MESSAGE_V2, Broker, SEND_V2, b"reply", 1, &[]),
+    // Timers.
+    row(
+        code::RECALL_MESSAGE,
+        Broker,
+        &[("producerGroup", "p"), ("topic", "t"), ("recallHandle", "no handle")],
+        b"",
+        ILLEGAL_OPERATION,
+        &[],
+    ),
+    // POP.
+    row(
+        code::SET_MESSAGE_REQUEST_MODE,
+        Broker,
+        NONE,
+        br#"{"topic":"t","consumerGroup":"g","mode":"POP","popShareQueueNum":3}"#,
+        0,
+        &[],
+    ),
+    row(
+        code::GET_ALL_MESSAGE_REQUEST_MODE,
+        Broker,
+        NONE,
+        b"",
+        0,
+        &[r#""t":{"g":{"#, r#""popShareQueueNum":3"#],
+    ),
+    row(code::POP_MESSAGE, Broker, POP, b"", 0, &["restNum=", "startOffsetInfo=", "two"]),
+    row(code::PEEK_MESSAGE, Broker, PEEK, b"", 0, &["one"]),
+    row(code::NOTIFICATION, Broker, NOTIFY, b"", 0, &["hasMsg=true"]),
+    row(code::POLLING_INFO, Broker, POLLING, b"", 0, &["pollingNum=0"]),
+    row(code::ACK_MESSAGE, Broker, ACK, b"", 0, &[]),
+    row(code::CHANGE_MESSAGE_INVISIBLETIME, Broker, ACK, b"", 1, &["invisibleTime"]),
+    row(
+        code::BATCH_ACK_MESSAGE,
+        Broker,
+        NONE,
+        br#"{"brokerName":"mqdeck","acks":[]}"#,
+        208,
+        &[],
+    ),
     // What it asks its clients and does not answer itself.
     row(code::CHECK_TRANSACTION_STATE, Broker, NONE, b"", 3, &[" request type 39 not supported"]),
     row(code::NOTIFY_CONSUMER_IDS_CHANGED, Broker, NONE, b"", 3, &[]),
