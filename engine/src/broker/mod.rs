@@ -15,6 +15,8 @@ pub mod serve;
 pub mod state;
 pub mod task;
 #[cfg(test)]
+mod pop_tests;
+#[cfg(test)]
 mod transaction_tests;
 
 pub use broker::Broker;
