@@ -109,6 +109,10 @@ impl File for SlowFile {
         self.inner.read_at(buffer, len, offset)
     }
 
+    fn read_now(&self, buffer: &mut Vec<u8>, len: usize, offset: u64) -> io::Result<usize> {
+        self.inner.read_now(buffer, len, offset)
+    }
+
     fn sync_data(&self) -> io::Result<()> {
         self.inner.sync_data()
     }

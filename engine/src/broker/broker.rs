@@ -4,9 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use super::outcome::{Cold, Cx, Shell};
 use super::put::schedule_topic;
 use super::state::connections::Connections;
 use super::state::delay_offsets::DelayOffsets;
@@ -37,7 +38,7 @@ use crate::protocol::ids::UniqueKeys;
 use crate::protocol::names;
 use crate::protocol::perm::Perm;
 use crate::protocol::request::send::SendMessage;
-use crate::store::{Appended, Boundary, QueueOffset, Store, StoreError};
+use crate::store::{Appended, Boundary, QueueOffset, Store, StoreError, Wait};
 
 /// Everything that a broker is made of.
 pub struct Parts {
@@ -97,6 +98,7 @@ pub struct Broker {
     reply_topic: String,
     memory_window: u64,
     counter: AtomicU32,
+    shell: OnceLock<Arc<dyn Shell>>,
     topics_changed: std::sync::Mutex<Option<Box<dyn Fn() + Send>>>,
 }
 
@@ -142,8 +144,23 @@ impl Broker {
             reply_topic,
             memory_window: parts.memory_window,
             counter: AtomicU32::new(0),
+            shell: OnceLock::new(),
             topics_changed: std::sync::Mutex::new(None),
         }
+    }
+
+    /// Sets whose pool runs what has to wait and came by no connection. Only the first one counts.
+    pub fn set_shell(&self, shell: Arc<dyn Shell>) {
+        let _ = self.shell.set(shell);
+    }
+
+    /// Runs a job on the pool, here when there is none. `false` when the pool is full.
+    pub(crate) fn on_pool(&self, job: Box<dyn FnOnce() + Send>) -> bool {
+        if let Some(shell) = self.shell.get() {
+            return shell.slow(job);
+        }
+        job();
+        true
     }
 
     /// Sets who registers at the name servers when the topic table changed.
@@ -276,11 +293,19 @@ impl Broker {
         Extent { min, max }
     }
 
-    /// Whether a message is there and likely in the page cache: a guess by its distance from the log's end.
-    pub(crate) fn in_memory(&self, topic: &str, queue_id: i32, offset: u64) -> bool {
+    /// Whether a message is there and likely in the page cache: a guess by its distance from the log's
+    /// end. Looking its unit up may have to wait for the disk.
+    pub(crate) fn in_memory(
+        &self,
+        wait: Wait,
+        topic: &str,
+        queue_id: i32,
+        offset: u64,
+    ) -> Result<bool, Cold> {
         let end = self.store.positions().visible.0;
-        let unit = told(self.store.unit(topic, queue_id, QueueOffset(offset))).flatten();
-        unit.is_some_and(|unit| end.saturating_sub(unit.log_offset.0) <= self.memory_window)
+        let unit = self.store.reads(wait).unit(topic, queue_id, QueueOffset(offset));
+        let unit = told_unless_cold(unit)?.flatten();
+        Ok(unit.is_some_and(|unit| end.saturating_sub(unit.log_offset.0) <= self.memory_window))
     }
 
     /// Counts stored messages.
@@ -388,6 +413,13 @@ impl Broker {
         told(self.store.store_time(topic, queue_id, at)).flatten()
     }
 
+    /// The record at a commit-log offset, for a request that may have to be run again on the pool.
+    pub(crate) fn record_for(&self, cx: &Cx, offset: i64) -> Result<Option<bytes::Bytes>, Cold> {
+        let Ok(at) = u64::try_from(offset) else { return Ok(None) };
+        let record = self.store.reads(cx.wait).record_at(crate::store::LogOffset(at));
+        Ok(told_unless_cold(record)?.flatten())
+    }
+
     /// The record at a commit-log offset.
     pub(crate) fn record_at(&self, offset: i64) -> Option<bytes::Bytes> {
         let at = crate::store::LogOffset(u64::try_from(offset).ok()?);
@@ -410,4 +442,11 @@ impl Broker {
 /// The value, or `None` after a log line.
 fn told<T>(result: Result<T, StoreError>) -> Option<T> {
     result.inspect_err(|error| tracing::warn!(%error, "cannot read from the store")).ok()
+}
+
+fn told_unless_cold<T>(result: Result<T, StoreError>) -> Result<Option<T>, Cold> {
+    match result {
+        Err(StoreError::Cold) => Err(Cold),
+        other => Ok(told(other)),
+    }
 }

@@ -7,6 +7,8 @@
 mod admin_tests;
 #[allow(clippy::module_inception)]
 pub mod broker;
+#[cfg(test)]
+mod cold_tests;
 pub mod handle;
 pub mod outcome;
 pub mod put;

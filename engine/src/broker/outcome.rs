@@ -14,7 +14,7 @@ use crate::protocol::ext_fields::Fields;
 use crate::protocol::frame::{Frame, Serialization};
 use crate::protocol::header::{Header, Language, Outgoing};
 use crate::protocol::response_code;
-use crate::store::{Append, Appended};
+use crate::store::{Append, Appended, Wait};
 
 /// The number of a connection, as the shell gave it.
 pub type PeerId = u64;
@@ -112,6 +112,17 @@ impl From<Reply> for Outcome {
     }
 }
 
+/// A read that would have to wait, asked for where nobody may: the handler answers
+/// [`Outcome::Cold`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cold;
+
+impl From<Cold> for Outcome {
+    fn from(_: Cold) -> Self {
+        Self::Cold
+    }
+}
+
 /// Makes the answer of a stored message.
 pub type Then = Box<dyn FnOnce(Appended) -> Reply + Send>;
 
@@ -141,6 +152,9 @@ pub enum Outcome {
         /// Makes the answer.
         then: Box<dyn FnOnce(Option<Relayed>) -> Reply + Send>,
     },
+    /// What the answer needs is not in memory, and nothing was changed: the pool runs the handler
+    /// again from its first line, and then it may wait.
+    Cold,
     /// The handler kept the request; whoever wakes it answers.
     Parked,
     /// No answer at all.
@@ -185,4 +199,6 @@ pub struct Cx {
     pub language: Language,
     /// Wall time at which the batch was read, ms.
     pub now_ms: i64,
+    /// Whether the handler may wait for the disk: on the pool, not where sockets are served.
+    pub wait: Wait,
 }

@@ -13,7 +13,7 @@ use crate::protocol::code::{self, Lane, Request};
 use crate::protocol::frame::Frame;
 use crate::protocol::header::Header;
 use crate::protocol::response_code;
-use crate::store::Append;
+use crate::store::{Append, Wait};
 
 /// Which port a connection came in by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,7 +60,7 @@ fn context(peer: &Arc<dyn Peer>, frame: &Frame, header: &Header<'_>, now_ms: i64
         kind: frame.serialization,
         oneway: header.is_oneway(),
     };
-    Cx { answer, version: header.version, language: header.language, now_ms }
+    Cx { answer, version: header.version, language: header.language, now_ms, wait: Wait::No }
 }
 
 fn one(
@@ -75,7 +75,10 @@ fn one(
     let lane =
         code::lane(header.code).filter(|_| port == Port::Main || !reads_messages(header.code));
     match lane {
-        Some(Lane::Hot) => finish(broker, cx, run(broker, frame, header, cx), appends),
+        Some(Lane::Hot) => match run(broker, frame, header, cx) {
+            Outcome::Cold => slow(broker, shell, frame, cx),
+            outcome => finish(broker, cx, outcome, appends),
+        },
         Some(Lane::Slow) => slow(broker, shell, frame, cx),
         Some(Lane::Names | Lane::Push) | None => cx.answer.reply(unsupported(header.code)),
     }
@@ -101,7 +104,8 @@ fn run(broker: &Arc<Broker>, frame: &Frame, header: &Header<'_>, cx: &Cx) -> Out
 
 fn slow(broker: &Arc<Broker>, shell: &Arc<dyn Shell>, frame: &Frame, cx: &Cx) {
     let job = {
-        let (broker, frame, cx) = (Arc::clone(broker), frame.clone(), cx.clone());
+        let (broker, frame) = (Arc::clone(broker), frame.clone());
+        let cx = Cx { wait: Wait::Yes, ..cx.clone() };
         move || {
             let Ok(header) = frame.decode() else { return };
             let mut appends = Vec::new();
@@ -113,9 +117,14 @@ fn slow(broker: &Arc<Broker>, shell: &Arc<dyn Shell>, frame: &Frame, cx: &Cx) {
         }
     };
     if !shell.slow(Box::new(job)) {
-        let remark = "[OVERLOAD]system busy, start flow control for a while";
-        cx.answer.reply(Reply::refuse(response_code::SYSTEM_BUSY, remark));
+        cx.answer.reply(overloaded());
     }
+}
+
+/// The answer when the pool is full.
+pub fn overloaded() -> Reply {
+    let remark = "[OVERLOAD]system busy, start flow control for a while";
+    Reply::refuse(response_code::SYSTEM_BUSY, remark)
 }
 
 /// Carries out what a handler decided.
@@ -139,6 +148,8 @@ pub fn finish(broker: &Arc<Broker>, cx: &Cx, outcome: Outcome, appends: &mut Vec
         Outcome::Relay { to, request, wait_ms, then } => {
             to.call(request, wait_ms, Box::new(move |relayed| answer.reply(then(relayed))));
         }
+        // Whoever may wait is never told to: this keeps a mistake from leaving a client without answer.
+        Outcome::Cold => answer.reply(Reply::error("the message could not be read")),
         Outcome::Parked | Outcome::Nothing => {}
     }
 }

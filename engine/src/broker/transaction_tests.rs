@@ -31,7 +31,7 @@ use crate::protocol::record::RecordView;
 use crate::protocol::request::send::SendMessage;
 use crate::protocol::request::transaction::{EndTransaction, ResumeCheck};
 use crate::protocol::sys_flag::{SysFlag, Transaction};
-use crate::store::{Disk, QueueOffset, Store, StoreConfig};
+use crate::store::{Disk, QueueOffset, Store, StoreConfig, Wait};
 
 const START_MS: i64 = 1_700_000_000_000;
 const COMMIT: i32 = 8;
@@ -158,14 +158,15 @@ impl Running {
         self.broker.connections.producer(member, group);
     }
 
-    fn cx(&self) -> Cx {
+    pub(super) fn cx(&self) -> Cx {
         let answer = Answer {
             peer: Arc::<Client>::clone(&self.client),
             opaque: 1,
             kind: Serialization::Json,
             oneway: false,
         };
-        Cx { answer, version: 500, language: Language::JAVA, now_ms: self.clock.wall_ms() }
+        let now_ms = self.clock.wall_ms();
+        Cx { answer, version: 500, language: Language::JAVA, now_ms, wait: Wait::Yes }
     }
 
     /// The answer to a request; `None` when there is none.

@@ -86,7 +86,11 @@ pub fn entries<T: Serialize>(config: &T) -> BTreeMap<String, String> {
 /// `key=value` lines, as they are sent and kept.
 #[must_use]
 pub fn lines(entries: &BTreeMap<String, String>) -> String {
-    entries.iter().map(|(key, value)| format!("{key}={value}\n")).collect()
+    let mut text = String::new();
+    for (key, value) in entries {
+        text.extend([key.as_str(), "=", value.as_str(), "\n"]);
+    }
+    text
 }
 
 /// Decides a change. `shown` is what a reader of the configuration sees: a line that repeats it
@@ -285,7 +289,8 @@ mod tests {
         let change = ask("noSuchKey=1\nnotOurs=2\nkeptHours=70").unwrap();
         assert_eq!(change.remark().unwrap(), "ignored, not known here: noSuchKey, notOurs");
         assert_eq!(change.config.kept_hours, 70);
-        let many: String = (0..20).map(|n| format!("k{n}=1\n")).collect();
+        let many: Vec<String> = (0..20).map(|n| format!("k{n}=1")).collect();
+        let many = many.join("\n");
         assert!(ask(&many).unwrap().remark().unwrap().ends_with(" and 4 more"));
     }
 

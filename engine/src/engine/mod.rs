@@ -155,6 +155,7 @@ impl Engine {
         )));
         let threads = Threads::start(&broker, &store, &names).map_err(EngineError::Thread)?;
         shell::wire(&broker, &store, &registrar, &threads);
+        broker.set_shell(Arc::<Pool>::clone(&pool));
         let admission = admission();
         let names_service = Arc::new(NamesrvService::new(names, Arc::clone(&store), clock));
         tasks.push(handle.spawn(listener::run(

@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 
 use super::error::StoreError;
-use super::storage::{self, File, LogOffset, OpenMode, Storage};
+use super::storage::{self, File, LogOffset, OpenMode, Storage, Wait};
 use crate::protocol::record::{self, BLANK_LEN, MAGIC_BLANK};
 
 /// When an append counts as done.
@@ -52,6 +52,20 @@ impl LogFile {
         }
         let file = storage.open(&self.path, OpenMode::Existing)?;
         Ok(self.file.get_or_init(|| file))
+    }
+
+    /// Reads; who may not wait does not get a file opened either.
+    fn read(
+        &self,
+        storage: &dyn Storage,
+        (buffer, len, offset): (&mut Vec<u8>, usize, u64),
+        wait: Wait,
+    ) -> io::Result<usize> {
+        match (wait, self.file.get()) {
+            (Wait::Yes, _) => self.open(storage)?.read_at(buffer, len, offset),
+            (Wait::No, Some(file)) => file.read_now(buffer, len, offset),
+            (Wait::No, None) => Err(io::ErrorKind::WouldBlock.into()),
+        }
     }
 }
 
@@ -154,30 +168,36 @@ impl CommitLog {
     }
 
     /// Appends up to `len` bytes from an offset to `buffer`, never beyond the end of its file.
-    pub fn read_into(&self, buffer: &mut Vec<u8>, offset: u64, len: usize) -> io::Result<usize> {
+    pub fn read_into(
+        &self,
+        buffer: &mut Vec<u8>,
+        offset: u64,
+        len: usize,
+        wait: Wait,
+    ) -> io::Result<usize> {
         let Some(file) = self.file_of(offset) else { return Ok(0) };
         let left = file.base + self.file_size - offset;
         let len = usize::try_from(left).map_or(len, |left| len.min(left));
-        file.open(self.storage())?.read_at(buffer, len, offset - file.base)
+        file.read(self.storage(), (buffer, len, offset - file.base), wait)
     }
 
     /// The record at an offset below `end`, when there is one: its first bytes must say so.
-    pub fn record(&self, offset: u64, size: usize, end: u64) -> io::Result<Option<Bytes>> {
+    fn record(&self, offset: u64, size: usize, end: u64, wait: Wait) -> io::Result<Option<Bytes>> {
         if size < record::RECORD_MIN || offset.saturating_add(size as u64) > end {
             return Ok(None);
         }
         let mut bytes = Vec::new();
-        self.read_into(&mut bytes, offset, size)?;
+        self.read_into(&mut bytes, offset, size, wait)?;
         let whole = bytes.len() == size && record::head_matches(&bytes, size, offset);
         Ok(whole.then(|| Bytes::from(bytes)))
     }
 
     /// The record that starts at an offset, whatever its size.
-    pub fn record_at(&self, offset: u64, end: u64) -> io::Result<Option<Bytes>> {
+    pub fn record_at(&self, offset: u64, end: u64, wait: Wait) -> io::Result<Option<Bytes>> {
         let mut head = Vec::new();
-        self.read_into(&mut head, offset, 4)?;
+        self.read_into(&mut head, offset, 4, wait)?;
         match record::i32_at(&head, 0).and_then(|size| usize::try_from(size).ok()) {
-            Some(size) => self.record(offset, size, end),
+            Some(size) => self.record(offset, size, end, wait),
             None => Ok(None),
         }
     }
@@ -188,7 +208,7 @@ impl CommitLog {
             return Ok(None);
         }
         let mut head = Vec::new();
-        self.read_into(&mut head, offset, record::HEAD_MAX)?;
+        self.read_into(&mut head, offset, record::HEAD_MAX, Wait::Yes)?;
         let size = record::i32_at(&head, 0).and_then(|size| usize::try_from(size).ok());
         let is_record = size.is_some_and(|size| record::head_matches(&head, size, offset));
         Ok(if is_record { record::store_timestamp(&head) } else { None })

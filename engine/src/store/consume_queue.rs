@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::commit_log::check_files;
 use super::error::StoreError;
 use super::queue_io::{QueueIo, UNIT, UNIT_LEN, Unit};
-use super::storage::{self, OpenMode};
+use super::storage::{self, OpenMode, Wait};
 
 /// Units that are read at once when a queue is loaded.
 const LOAD_UNITS: u64 = 4096;
@@ -199,7 +199,7 @@ impl Queue {
         let latest = bases.len().saturating_sub(2);
         for base in bases[..latest].iter().rev() {
             let mut bytes = Vec::new();
-            self.read_bytes(io, &mut bytes, base / UNIT, UNIT_LEN)?;
+            self.read_bytes(io, &mut bytes, (base / UNIT, UNIT_LEN), Wait::Yes)?;
             if Unit::decode(&bytes).is_some_and(|unit| unit.log_offset.0 <= trusted) {
                 return Ok(*base);
             }
@@ -216,7 +216,7 @@ impl Queue {
             while next < file_end {
                 let mut bytes = Vec::new();
                 let want = (file_end - next).min(LOAD_UNITS) as usize * UNIT_LEN;
-                self.read_bytes(io, &mut bytes, next, want)?;
+                self.read_bytes(io, &mut bytes, (next, want), Wait::Yes)?;
                 for chunk in bytes.chunks_exact(UNIT_LEN) {
                     let Some(unit) = Unit::decode(chunk) else { return Ok((next, last_end)) };
                     last_end = unit.end().max(last_end);
@@ -293,6 +293,7 @@ impl Queue {
         from: u64,
         count: usize,
         visible: u64,
+        wait: Wait,
     ) -> io::Result<Vec<Unit>> {
         let (in_files, tail) = {
             let state = self.lock();
@@ -310,7 +311,7 @@ impl Queue {
         while bytes.len() < in_files * UNIT_LEN {
             let at = from + (bytes.len() / UNIT_LEN) as u64;
             let want = in_files * UNIT_LEN - bytes.len();
-            if self.read_bytes(io, &mut bytes, at, want)? == 0 {
+            if self.read_bytes(io, &mut bytes, (at, want), wait)? == 0 {
                 break;
             }
         }
@@ -326,18 +327,24 @@ impl Queue {
         &self,
         io: &QueueIo,
         bytes: &mut Vec<u8>,
-        from: u64,
-        want: usize,
+        (from, want): (u64, usize),
+        wait: Wait,
     ) -> io::Result<usize> {
         let position = from * UNIT;
         let base = position / io.file_size * io.file_size;
         let want = want.min((base + io.file_size - position) as usize);
         let start = bytes.len();
-        match io.file(self, base, OpenMode::Existing) {
-            Ok(file) => file.read_at(bytes, want, position - base)?,
+        let file = match wait {
+            Wait::Yes => io.file(self, base, OpenMode::Existing),
+            // Opening it is waiting too.
+            Wait::No => io.opened(self, base).ok_or_else(|| io::ErrorKind::WouldBlock.into()),
+        };
+        match (file, wait) {
+            (Ok(file), Wait::Yes) => file.read_at(bytes, want, position - base)?,
+            (Ok(file), Wait::No) => file.read_now(bytes, want, position - base)?,
             // Expired since its bounds were asked.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-            Err(error) => return Err(error),
+            (Err(error), _) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            (Err(error), _) => return Err(error),
         };
         let got = (bytes.len() - start) / UNIT_LEN * UNIT_LEN;
         bytes.truncate(start + got);
@@ -345,7 +352,7 @@ impl Queue {
     }
 
     fn unit_at(&self, io: &QueueIo, offset: u64) -> io::Result<Option<Unit>> {
-        Ok(self.units(io, offset, 1, u64::MAX)?.first().copied())
+        Ok(self.units(io, offset, 1, u64::MAX, Wait::Yes)?.first().copied())
     }
 
     /// Writes what of the tail may be seen to files. Called by one thread at a time.

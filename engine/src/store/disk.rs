@@ -6,13 +6,13 @@
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::UNIX_EPOCH;
 
 use rustix::fs::{FallocateFlags, FlockOperation};
-use rustix::io::Errno;
+use rustix::io::{Errno, ReadWriteFlags};
 
 use super::mapped;
 use super::storage::{self, Entry, File, Mapping, OpenMode, Space, Storage};
@@ -34,6 +34,18 @@ pub struct Disk;
 #[derive(Debug)]
 struct DiskFile {
     file: fs::File,
+    now: OnceLock<Now>,
+}
+
+/// How a file is read without waiting.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Now {
+    /// The kernel says when it would have to wait.
+    Asks,
+    /// The file is memory.
+    Memory,
+    /// Its file system does not tell.
+    Never,
 }
 
 #[derive(Debug)]
@@ -50,7 +62,7 @@ impl Drop for DiskLock {
 
 impl Storage for Disk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
-        Ok(Arc::new(DiskFile { file: open(path, mode)? }))
+        Ok(Arc::new(DiskFile { file: open(path, mode)?, now: OnceLock::new() }))
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
@@ -137,6 +149,18 @@ fn open(path: &Path, mode: OpenMode) -> io::Result<fs::File> {
         .open(path)
 }
 
+/// Asks the file system once whether it knows reads that do not wait.
+fn how_now(file: &fs::File) -> Now {
+    let mut byte = [0];
+    match rustix::io::preadv2(file, &mut [IoSliceMut::new(&mut byte)], 0, ReadWriteFlags::NOWAIT) {
+        Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Now::Asks,
+        Err(_) => match rustix::fs::fstatfs(file) {
+            Ok(facts) if facts.f_type == TMPFS_MAGIC => Now::Memory,
+            _ => Now::Never,
+        },
+    }
+}
+
 fn absent_is_done(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -184,6 +208,25 @@ impl File for DiskFile {
         Ok(buffer.len() - start)
     }
 
+    fn read_now(&self, buffer: &mut Vec<u8>, len: usize, offset: u64) -> io::Result<usize> {
+        match self.now.get_or_init(|| how_now(&self.file)) {
+            Now::Asks => {}
+            Now::Memory => return self.read_at(buffer, len, offset),
+            Now::Never => return Err(io::ErrorKind::WouldBlock.into()),
+        }
+        let start = buffer.len();
+        if start == 0 && buffer.capacity() < len {
+            *buffer = vec![0; len];
+        } else {
+            buffer.resize(start + len, 0);
+        }
+        let result = fill_now(&self.file, &mut buffer[start..], offset);
+        if result.is_err() {
+            buffer.truncate(start);
+        }
+        result.map(|()| len)
+    }
+
     fn sync_data(&self) -> io::Result<()> {
         self.file.sync_data()
     }
@@ -214,6 +257,22 @@ impl File for DiskFile {
     fn map(&self, len: u64) -> io::Result<Box<dyn Mapping>> {
         mapped::map(&self.file, len)
     }
+}
+
+/// Fills a buffer from what is in the page cache. Linux 5.9 and 5.10 answer 0 bytes where they would
+/// have to wait, so the end of the file counts as that too.
+fn fill_now(file: &fs::File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    let mut done = 0;
+    while done < buffer.len() {
+        let mut rest = [IoSliceMut::new(&mut buffer[done..])];
+        match rustix::io::preadv2(file, &mut rest, offset + done as u64, ReadWriteFlags::NOWAIT) {
+            Ok(0) => return Err(io::ErrorKind::WouldBlock.into()),
+            Ok(read) => done += read,
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 /// Repeats a call that a signal interrupted.
@@ -250,6 +309,31 @@ mod tests {
         let mut back = Vec::new();
         file.read_at(&mut back, 20_000, 0).unwrap();
         assert_eq!(back, [vec![7; 100], vec![0; 9_800], vec![7; 100]].concat());
+    }
+
+    #[test]
+    fn a_read_without_waiting_gets_all_or_leaves_the_buffer_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        let file = Disk.open(&path, OpenMode::Create).unwrap();
+        storage::write_all(file.as_ref(), &vec![7; 100_000], 0).unwrap();
+        for evicted in [false, true] {
+            if evicted {
+                file.sync_data().unwrap();
+                let advice = rustix::fs::Advice::DontNeed;
+                let file = super::open(&path, OpenMode::Existing).unwrap();
+                rustix::fs::fadvise(file, 0, None, advice).unwrap();
+            }
+            for (offset, at_most) in [(40_000, 50_000), (60_000, 40_000)] {
+                let mut back = vec![9];
+                let read = file.read_now(&mut back, 50_000, offset).unwrap_or_else(|error| {
+                    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+                    0
+                });
+                assert!(read == at_most || read == 0);
+                assert_eq!(back, [vec![9], vec![7; read]].concat());
+            }
+        }
     }
 
     #[test]

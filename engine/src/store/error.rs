@@ -36,6 +36,9 @@ pub enum StoreError {
         /// Its reason.
         source: io::Error,
     },
+    /// Only for whoever does not wait: what was asked for is not in memory.
+    #[error("not in memory: the read would have to wait for the disk")]
+    Cold,
     /// The log stopped after a failed sync: only a restart helps.
     #[error("the log stopped after a failed sync at {at}: {kind}")]
     Stopped {
@@ -48,7 +51,10 @@ pub enum StoreError {
 
 impl StoreError {
     pub(super) fn io(path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io { path: path.as_ref().to_owned(), source }
+        move |source| match source.kind() {
+            io::ErrorKind::WouldBlock => Self::Cold,
+            _ => Self::Io { path: path.as_ref().to_owned(), source },
+        }
     }
 
     pub(super) fn geometry(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {

@@ -36,9 +36,9 @@ pub use disk::Disk;
 pub use error::StoreError;
 pub use index::KeyHits;
 pub use queue_io::Unit;
-pub use read::{Boundary, Match, Read, ReadLimit, ReadStatus};
+pub use read::{Boundary, Match, Read, ReadLimit, ReadStatus, Reads};
 pub use recovery::Recovery;
-pub use storage::{Entry, File, LogOffset, Mapping, OpenMode, QueueOffset, Space, Storage};
+pub use storage::{Entry, File, LogOffset, Mapping, OpenMode, QueueOffset, Space, Storage, Wait};
 pub use store::{
     DiskRatios, Habits, RecoveredTopic, RecoveredTopics, Store, StoreConfig, StoreStats,
 };

@@ -97,10 +97,8 @@ impl QueueIo {
     }
 
     pub fn file(&self, queue: &Queue, base: u64, mode: OpenMode) -> io::Result<Arc<dyn File>> {
-        let tick = self.tick.fetch_add(1, Ordering::Relaxed);
-        if let Some(open) = self.open_files().get_mut(&(queue.uid, base)) {
-            open.used = tick;
-            return Ok(Arc::clone(&open.file));
+        if let Some(file) = self.opened(queue, base) {
+            return Ok(file);
         }
         let path = queue.dir(self).join(storage::file_name(base));
         let file = self.storage.open(&path, mode)?;
@@ -112,8 +110,18 @@ impl QueueIo {
             let limit = uses[uses.len() / 2];
             open.retain(|_, open| open.used > limit);
         }
-        open.insert((queue.uid, base), OpenFile { file: Arc::clone(&file), used: tick });
+        let used = self.tick.fetch_add(1, Ordering::Relaxed);
+        open.insert((queue.uid, base), OpenFile { file: Arc::clone(&file), used });
         Ok(file)
+    }
+
+    /// The file if it is open.
+    pub fn opened(&self, queue: &Queue, base: u64) -> Option<Arc<dyn File>> {
+        let tick = self.tick.fetch_add(1, Ordering::Relaxed);
+        self.open_files().get_mut(&(queue.uid, base)).map(|open| {
+            open.used = tick;
+            Arc::clone(&open.file)
+        })
     }
 
     pub fn remove_file(&self, queue: &Queue, base: u64) -> io::Result<()> {

@@ -3,19 +3,23 @@
 //! Nothing here goes beyond what is visible, and nothing decides what a client is told: the broker
 //! turns [`ReadStatus`] into codes (semantics.md §6, §12).
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use super::consume_queue::{Bounds, Queue};
 use super::error::StoreError;
 use super::queue_io::{UNIT_LEN, Unit};
-use super::storage::{LogOffset, QueueOffset};
+use super::storage::{LogOffset, QueueOffset, Wait};
 use super::store::Store;
 use crate::protocol::record::{self, RecordView};
 
 /// Units that are looked at in one step.
 const STEP_UNITS: usize = 256;
-/// Bytes of neighbouring records that are read at once.
-const MERGE_BYTES: u64 = 512 << 10;
+/// Bytes that are read at once for records that lie near one another.
+const MERGE_BYTES: u64 = 256 << 10;
+/// Bytes between two such records: reading over them costs less than a second call.
+const MERGE_GAP: u64 = 4 << 10;
 /// Bytes that one read answers at most, whatever was asked for.
 const READ_BYTES_MAX: usize = 128 << 20;
 
@@ -71,6 +75,8 @@ pub struct Read {
     pub status: ReadStatus,
     /// The records, in order.
     pub records: Vec<Bytes>,
+    /// The same bytes in as few pieces as possible: one when the records lay behind one another.
+    pub pieces: Vec<Bytes>,
     /// Bytes of the records.
     pub bytes: usize,
     /// Where to go on.
@@ -91,12 +97,26 @@ pub enum Boundary {
     Upper,
 }
 
-impl Store {
+/// Reads that may wait for the disk, or may not: then [`StoreError::Cold`] says that they would have
+/// to. Nothing is opened for those either.
+#[derive(Clone, Copy)]
+pub struct Reads<'a> {
+    store: &'a Store,
+    wait: Wait,
+}
+
+impl std::fmt::Debug for Reads<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reads").field("wait", &self.wait).finish_non_exhaustive()
+    }
+}
+
+impl Reads<'_> {
     /// Reads a queue from an offset. `filter` decides by unit, `record_filter` looks at records for
     /// which it asked. A negative offset, cast, counts as below the minimum.
     ///
     /// # Errors
-    /// When the disk cannot be read.
+    /// When the disk cannot be read, or not now.
     pub fn read(
         &self,
         topic: &str,
@@ -106,8 +126,9 @@ impl Store {
         filter: &mut dyn FnMut(&Unit) -> Match,
         record_filter: &mut dyn FnMut(&RecordView<'_>) -> bool,
     ) -> Result<Read, StoreError> {
-        let visible = self.log.visible();
-        let Some(queue) = self.queues.get(topic, queue_id) else {
+        let Self { store, wait } = *self;
+        let visible = store.log.visible();
+        let Some(queue) = store.queues.get(topic, queue_id) else {
             return Ok(nothing(ReadStatus::NoQueue, 0, Bounds::default()));
         };
         let bounds = queue.bounds(visible);
@@ -115,15 +136,16 @@ impl Store {
             return Ok(nothing(status, next, bounds));
         }
         let mut reader = Reader {
-            store: self,
+            store,
             queue: &queue,
+            wait,
             visible,
             limit: ReadLimit { bytes: limit.bytes.min(READ_BYTES_MAX), ..limit },
             read: nothing(ReadStatus::NoMatched, from.0, bounds),
             examined: 0,
             removed: 0,
         };
-        reader.run(filter, record_filter).map_err(StoreError::io(&self.log.dir))?;
+        reader.run(filter, record_filter).map_err(StoreError::io(&store.log.dir))?;
         let Reader { mut read, removed, examined, .. } = reader;
         read.status = if !read.records.is_empty() {
             ReadStatus::Found
@@ -140,7 +162,7 @@ impl Store {
     /// The unit of a queue offset; none outside of the queue, and none for a blank one.
     ///
     /// # Errors
-    /// When the disk cannot be read.
+    /// When the disk cannot be read, or not now.
     pub fn unit(
         &self,
         topic: &str,
@@ -154,6 +176,72 @@ impl Store {
     /// Units from an offset on, blank ones included.
     ///
     /// # Errors
+    /// When the disk cannot be read, or not now.
+    pub fn units(
+        &self,
+        topic: &str,
+        queue_id: i32,
+        from: QueueOffset,
+        count: usize,
+    ) -> Result<Vec<Unit>, StoreError> {
+        let queues = &self.store.queues;
+        let Some(queue) = queues.get(topic, queue_id) else { return Ok(Vec::new()) };
+        let visible = self.store.log.visible();
+        if from.0 < queue.bounds(visible).min {
+            return Ok(Vec::new());
+        }
+        let units = queue.units(&queues.io, from.0, count, visible, self.wait);
+        units.map_err(StoreError::io(queue.dir(&queues.io)))
+    }
+
+    /// The record that starts at a log offset; none when there is none, or none visible.
+    ///
+    /// # Errors
+    /// When the disk cannot be read, or not now.
+    pub fn record_at(&self, offset: LogOffset) -> Result<Option<Bytes>, StoreError> {
+        let log = &self.store.log;
+        log.record_at(offset.0, log.visible(), self.wait).map_err(StoreError::io(&log.dir))
+    }
+}
+
+impl Store {
+    /// Reads that may or may not wait. The methods of the same names below always may.
+    pub fn reads(&self, wait: Wait) -> Reads<'_> {
+        Reads { store: self, wait }
+    }
+
+    /// As [`Reads::read`].
+    ///
+    /// # Errors
+    /// When the disk cannot be read.
+    pub fn read(
+        &self,
+        topic: &str,
+        queue_id: i32,
+        from: QueueOffset,
+        limit: ReadLimit,
+        filter: &mut dyn FnMut(&Unit) -> Match,
+        record_filter: &mut dyn FnMut(&RecordView<'_>) -> bool,
+    ) -> Result<Read, StoreError> {
+        self.reads(Wait::Yes).read(topic, queue_id, from, limit, filter, record_filter)
+    }
+
+    /// As [`Reads::unit`].
+    ///
+    /// # Errors
+    /// When the disk cannot be read.
+    pub fn unit(
+        &self,
+        topic: &str,
+        queue_id: i32,
+        offset: QueueOffset,
+    ) -> Result<Option<Unit>, StoreError> {
+        self.reads(Wait::Yes).unit(topic, queue_id, offset)
+    }
+
+    /// As [`Reads::units`].
+    ///
+    /// # Errors
     /// When the disk cannot be read.
     pub fn units(
         &self,
@@ -162,22 +250,15 @@ impl Store {
         from: QueueOffset,
         count: usize,
     ) -> Result<Vec<Unit>, StoreError> {
-        let Some(queue) = self.queues.get(topic, queue_id) else { return Ok(Vec::new()) };
-        let visible = self.log.visible();
-        if from.0 < queue.bounds(visible).min {
-            return Ok(Vec::new());
-        }
-        let units = queue.units(&self.queues.io, from.0, count, visible);
-        units.map_err(StoreError::io(queue.dir(&self.queues.io)))
+        self.reads(Wait::Yes).units(topic, queue_id, from, count)
     }
 
-    /// The record that starts at a log offset; none when there is none, or none visible.
+    /// As [`Reads::record_at`].
     ///
     /// # Errors
     /// When the disk cannot be read.
     pub fn record_at(&self, offset: LogOffset) -> Result<Option<Bytes>, StoreError> {
-        let record = self.log.record_at(offset.0, self.log.visible());
-        record.map_err(StoreError::io(&self.log.dir))
+        self.reads(Wait::Yes).record_at(offset)
     }
 
     /// Store time of a message; none when it is not there.
@@ -265,7 +346,7 @@ impl Store {
     ) -> Result<Option<(u64, i64)>, StoreError> {
         let io = &self.queues.io;
         for at in from..to {
-            let units = queue.units(io, at, 1, self.log.visible());
+            let units = queue.units(io, at, 1, self.log.visible(), Wait::Yes);
             let units = units.map_err(StoreError::io(queue.dir(io)))?;
             if let Some(unit) = units.first().filter(|unit| !unit.is_blank())
                 && let Some(time) = self.unit_time(unit)?
@@ -296,6 +377,7 @@ fn nothing(status: ReadStatus, next: u64, bounds: Bounds) -> Read {
     Read {
         status,
         records: Vec::new(),
+        pieces: Vec::new(),
         bytes: 0,
         next_offset: QueueOffset(next),
         min_offset: QueueOffset(bounds.min),
@@ -306,6 +388,7 @@ fn nothing(status: ReadStatus, next: u64, bounds: Bounds) -> Read {
 struct Reader<'a> {
     store: &'a Store,
     queue: &'a Queue,
+    wait: Wait,
     visible: u64,
     limit: ReadLimit,
     read: Read,
@@ -332,7 +415,7 @@ impl Reader<'_> {
             let count = STEP_UNITS.min(self.limit.scan_units - self.examined);
             // A plain read of few messages need not look at more units than it will take.
             let count = count.min((self.limit.messages - self.read.records.len()).max(16));
-            let units = self.queue.units(io, from, count, self.visible)?;
+            let units = self.queue.units(io, from, count, self.visible, self.wait)?;
             if units.is_empty() {
                 self.step_over_hole(from);
                 break;
@@ -392,7 +475,7 @@ impl Reader<'_> {
         (wanted, false)
     }
 
-    /// Reads what was chosen, neighbours together.
+    /// Reads what was chosen, what lies near together.
     fn take(
         &mut self,
         wanted: &[Wanted],
@@ -401,55 +484,73 @@ impl Reader<'_> {
         let log = &self.store.log;
         let mut rest = wanted;
         while !rest.is_empty() {
-            let run = neighbours(rest, log.file_size);
-            let (now, later) = rest.split_at(run);
+            let (now, later) = rest.split_at(near(rest, log.file_size));
             let start = now[0].unit.log_offset.0;
-            let len = now[run - 1].unit.end() - start;
+            let len = now[now.len() - 1].unit.end() - start;
+            let len = usize::try_from(len).unwrap_or(usize::MAX);
             let mut buffer = Vec::new();
-            log.read_into(&mut buffer, start, usize::try_from(len).unwrap_or(usize::MAX))?;
+            log.read_into(&mut buffer, start, len, self.wait)?;
             let buffer = Bytes::from(buffer);
+            let mut run = 0..0;
             for item in now {
                 let at = (item.unit.log_offset.0 - start) as usize;
                 let end = at + item.unit.size as usize;
                 let record = buffer.get(at..end).map(|_| buffer.slice(at..end));
-                self.take_one(item, record, record_filter);
+                if !self.take_one(item, record, record_filter) {
+                    continue;
+                }
+                if run.end != at {
+                    self.add_piece(&buffer, run);
+                    run = at..at;
+                }
+                run.end = end;
             }
+            self.add_piece(&buffer, run);
             rest = later;
         }
         Ok(())
     }
 
+    fn add_piece(&mut self, buffer: &Bytes, run: Range<usize>) {
+        if !run.is_empty() {
+            self.read.pieces.push(buffer.slice(run));
+        }
+    }
+
+    /// Whether the record is one that is wanted.
     fn take_one(
         &mut self,
         item: &Wanted,
         record: Option<Bytes>,
         record_filter: &mut dyn FnMut(&RecordView<'_>) -> bool,
-    ) {
+    ) -> bool {
         let size = item.unit.size as usize;
         // A bad record is passed over, as recovery has listed or will list it.
         let Some(bytes) =
             record.filter(|bytes| record::head_matches(bytes, size, item.unit.log_offset.0))
         else {
-            return;
+            return false;
         };
         if item.by_record && !RecordView::parse(&bytes).is_ok_and(|view| record_filter(&view)) {
-            return;
+            return false;
         }
         self.read.bytes += size;
         self.read.records.push(bytes);
+        true
     }
 }
 
-/// How many of the first units can be read at once: they touch, in one file.
-fn neighbours(wanted: &[Wanted], file_size: u64) -> usize {
+/// How many of the first units can be read at once: they touch or nearly do, in one file.
+fn near(wanted: &[Wanted], file_size: u64) -> usize {
     let start = wanted[0].unit.log_offset.0;
     let mut count = 1;
     for pair in wanted.windows(2) {
         let next = pair[1].unit;
-        let touches = next.log_offset.0 == pair[0].unit.end()
+        let gap = next.log_offset.0.checked_sub(pair[0].unit.end());
+        let is_near = gap.is_some_and(|gap| gap <= MERGE_GAP)
             && next.log_offset.0 / file_size == start / file_size
             && next.end() - start <= MERGE_BYTES;
-        if !touches {
+        if !is_near {
             break;
         }
         count += 1;

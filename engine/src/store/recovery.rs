@@ -18,7 +18,7 @@ use super::queue_io::{QueueIo, Unit};
 use super::queue_table::QueueTable;
 use super::scan::{Checksum, Scanner, Step};
 use super::snapshot;
-use super::storage::{self, LogOffset, Storage};
+use super::storage::{self, LogOffset, Storage, Wait};
 use super::store::{Mark, Opened, RecoveredTopics, StoreConfig};
 use crate::clock::Clock;
 use crate::protocol::record::RecordView;
@@ -432,7 +432,7 @@ fn rewrite(log: &CommitLog, from: u64, to: u64) -> io::Result<()> {
     while at < to {
         let mut buffer = Vec::new();
         let want = usize::try_from(to - at).unwrap_or(usize::MAX).min(REWRITE_CHUNK);
-        log.read_into(&mut buffer, at, want)?;
+        log.read_into(&mut buffer, at, want, Wait::Yes)?;
         let Some(file) = log.file_of(at).filter(|_| !buffer.is_empty()) else { return Ok(()) };
         storage::write_all(file.open(log.storage())?.as_ref(), &buffer, at - file.base)?;
         at += buffer.len() as u64;

@@ -5,6 +5,7 @@
 use std::io;
 
 use super::commit_log::CommitLog;
+use super::storage::Wait;
 use crate::protocol::record::{self, MAGIC_BLANK, RecordView, i32_at};
 
 /// Bytes that are read at once.
@@ -42,7 +43,7 @@ impl<'a> Scanner<'a> {
         if !held {
             self.buffer.clear();
             self.start = at;
-            self.log.read_into(&mut self.buffer, at, len.max(CHUNK))?;
+            self.log.read_into(&mut self.buffer, at, len.max(CHUNK), Wait::Yes)?;
         }
         let from = usize::try_from(at - self.start).unwrap_or(usize::MAX);
         let bytes = self.buffer.get(from..).unwrap_or_default();

@@ -15,7 +15,7 @@ use super::commit_log::CommitLog;
 use super::consume_queue::{Queue, QueueFacts};
 use super::error::StoreError;
 use super::queue_table::QueueTable;
-use super::storage::{self, Storage};
+use super::storage::{self, Storage, Wait};
 use super::store::{Mark, Store, StoreConfig};
 use crate::protocol::record;
 
@@ -149,7 +149,7 @@ impl Snapshot {
             return Ok(false);
         }
         let mut behind = Vec::new();
-        log.read_into(&mut behind, content.end, 8)?;
+        log.read_into(&mut behind, content.end, 8, Wait::Yes)?;
         if behind.iter().any(|byte| *byte != 0) {
             return Ok(false);
         }
@@ -158,7 +158,7 @@ impl Snapshot {
         }
         // The last record, unless a marker or a new file came behind it.
         let mut head = Vec::new();
-        log.read_into(&mut head, content.last_start, record::HEAD_MAX)?;
+        log.read_into(&mut head, content.last_start, record::HEAD_MAX, Wait::Yes)?;
         let size = record::i32_at(&head, 0).and_then(|size| usize::try_from(size).ok());
         Ok(size.is_some_and(|size| record::head_matches(&head, size, content.last_start)))
     }

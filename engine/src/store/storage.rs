@@ -16,6 +16,15 @@ pub struct LogOffset(pub u64);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]
 pub struct QueueOffset(pub u64);
 
+/// Whether a read may wait for the disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wait {
+    /// It may.
+    Yes,
+    /// It takes only what is in memory already.
+    No,
+}
+
 /// How a file is opened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OpenMode {
@@ -90,6 +99,12 @@ pub trait File: Send + Sync {
     fn write_at(&self, buffers: &[IoSlice<'_>], offset: u64) -> io::Result<()>;
     /// Appends up to `len` bytes to `buffer`; fewer only at the end of the file. Answers how many.
     fn read_at(&self, buffer: &mut Vec<u8>, len: usize, offset: u64) -> io::Result<usize>;
+    /// As [`File::read_at`], but without waiting for the disk: [`io::ErrorKind::WouldBlock`], with
+    /// `buffer` as it was, when not all of it is in memory or when nobody can tell.
+    fn read_now(&self, buffer: &mut Vec<u8>, len: usize, offset: u64) -> io::Result<usize> {
+        let _ = (buffer, len, offset);
+        Err(io::ErrorKind::WouldBlock.into())
+    }
     /// Makes the content durable.
     fn sync_data(&self) -> io::Result<()>;
     /// Length in bytes.

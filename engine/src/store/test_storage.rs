@@ -38,6 +38,8 @@ pub struct Faults {
     pub write: Option<PathBuf>,
     /// Free bytes that are reported; plenty when none.
     pub free: Option<u64>,
+    /// Nothing of the files below this path is in memory: reads that do not wait get nothing.
+    pub cold: Option<PathBuf>,
 }
 
 #[derive(Clone, Default)]
@@ -310,6 +312,13 @@ impl File for TestFile {
         let bytes = lock(&self.content).pending.read(offset, len);
         buffer.extend_from_slice(&bytes);
         Ok(bytes.len())
+    }
+
+    fn read_now(&self, buffer: &mut Vec<u8>, len: usize, offset: u64) -> io::Result<usize> {
+        if self.fails(|faults| &faults.cold) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        self.read_at(buffer, len, offset)
     }
 
     fn sync_data(&self) -> io::Result<()> {

@@ -607,6 +607,79 @@ fn the_real_disk_keeps_everything_while_all_threads_run() {
     }
 }
 
+#[test]
+fn a_read_that_may_not_wait_is_cold_or_the_same() {
+    let bench = Bench::new(small());
+    for number in 0..40 {
+        bench.put("T", 0, &number.to_string());
+    }
+    bench.turn();
+    let limit = ReadLimit { messages: 32, bytes: 1 << 18, scan_units: 800 };
+    let read = |wait| {
+        let reads = bench.store.reads(wait);
+        reads.read("T", 0, QueueOffset(3), limit, &mut |_| Match::Take, &mut |_| true)
+    };
+    let waited = read(Wait::Yes).unwrap();
+    assert_eq!(read(Wait::No).unwrap().records, waited.records);
+    let at = bench.store.unit("T", 0, QueueOffset(3)).unwrap().unwrap().log_offset;
+    for cold in ["/data/commitlog", "/data/consumequeue"] {
+        let cold = Some(std::path::PathBuf::from(cold));
+        bench.storage.set_faults(Faults { cold, ..Faults::default() });
+        assert!(matches!(read(Wait::No), Err(StoreError::Cold)));
+        assert_eq!(read(Wait::Yes).unwrap().records, waited.records);
+    }
+    assert!(bench.store.reads(Wait::No).record_at(at).unwrap().is_some());
+    let cold = Some("/data".into());
+    bench.storage.set_faults(Faults { cold, ..Faults::default() });
+    assert!(matches!(bench.store.reads(Wait::No).record_at(at), Err(StoreError::Cold)));
+    assert!(bench.store.record_at(at).unwrap().is_some());
+}
+
+#[test]
+fn nothing_is_opened_for_a_read_that_may_not_wait() {
+    let mut bench = Bench::new(small());
+    bench.put("T", 0, "0");
+    bench.turn();
+    let storage = bench.storage.kill();
+    bench = bench.reopen(storage);
+    for number in 0..3 {
+        bench.put("T", 1, &number.to_string());
+    }
+    let reads = bench.store.reads(Wait::No);
+    let first = reads.unit("T", 0, QueueOffset(0));
+    // Recovery may have left the file open; if not, one read that waits opens it for all.
+    assert!(matches!(first, Err(StoreError::Cold) | Ok(Some(_))));
+    assert!(bench.store.unit("T", 0, QueueOffset(0)).unwrap().is_some());
+    assert!(reads.unit("T", 0, QueueOffset(0)).unwrap().is_some());
+}
+
+#[test]
+fn records_that_lie_together_are_one_piece_and_gaps_part_them() {
+    let bench = Bench::new(small());
+    for queue in [0, 0, 0, 1, 0, 0] {
+        bench.put("T", queue, &"x".repeat(500));
+    }
+    bench.put("T", 1, &"y".repeat(7_000));
+    bench.put("T", 0, "last");
+    let read = read_from(&bench.store, "T", 0, QueueOffset(0));
+    assert_eq!(read.records.len(), 6);
+    let runs: Vec<usize> =
+        read.pieces.iter().map(|piece| piece.len() / read.records[0].len()).collect();
+    assert_eq!(runs, [3, 2, 0], "over a small gap by one read, behind a large one by another");
+    assert_eq!(read.pieces[0].as_ptr(), read.records[0].as_ptr(), "nothing was copied");
+    assert_eq!(read.pieces.concat(), read.records.concat());
+    let limit = ReadLimit { messages: 3, bytes: 1 << 18, scan_units: 800 };
+    let mut odd = false;
+    let read = bench
+        .store
+        .read("T", 0, QueueOffset(0), limit, &mut |_| Match::NeedRecord, &mut |_| {
+            odd = !odd;
+            odd
+        })
+        .unwrap();
+    assert_eq!(read.pieces, read.records, "what a filter refused is in no piece");
+}
+
 /// Prints what one append costs: `cargo test --release -p mqdeck-engine --lib cost_of -- --ignored
 /// --nocapture`. Nothing is asserted (architecture.md §11).
 #[test]

@@ -56,7 +56,7 @@ pub fn dispatch(broker: &Arc<Broker>, cx: &Cx, request: Request<'_>, frame: &Fra
         Request::ViewMessage(header) => query::by_offset(broker, &header).into(),
         Request::QueryConsumeQueue(header) => query::consume_queue(broker, &header).into(),
 
-        Request::QueryConsumerOffset(header) => offset::query(broker, &header).into(),
+        Request::QueryConsumerOffset(header) => offset::query(broker, cx, &header),
         Request::UpdateConsumerOffset(header) => offset::update(broker, &header).into(),
         Request::SearchOffset(header) => offset::search(broker, &header).into(),
         Request::MaxOffset(header) => offset::max(broker, &header).into(),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::heartbeat::no_group;
 use super::json;
 use crate::broker::Broker;
-use crate::broker::outcome::Reply;
+use crate::broker::outcome::{Cx, Outcome, Reply};
 use crate::protocol::body::offsets::{ConsumerOffsets, DelayOffsets};
 use crate::protocol::body::topic_config::DataVersion;
 use crate::protocol::request::offset::{
@@ -44,24 +44,31 @@ pub fn earliest(broker: &Broker, header: &QueueOf<'_>) -> Reply {
 }
 
 /// 14: how far a group is on a queue.
-pub fn query(broker: &Broker, header: &QueryConsumerOffset<'_>) -> Reply {
+pub fn query(broker: &Broker, cx: &Cx, header: &QueryConsumerOffset<'_>) -> Outcome {
     let QueryConsumerOffset { group, topic, queue_id, zero_if_not_found } = *header;
     if let Some(pending) = broker.resets.get(group, topic, queue_id) {
-        return offset(pending);
+        return offset(pending).into();
     }
     if let Some(committed) = broker.offsets.committed(group, topic, queue_id) {
-        return offset(committed);
+        return offset(committed).into();
     }
     let not_found = || {
         let remark = "Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first";
         Reply::refuse(response_code::QUERY_NOT_FOUND, remark)
     };
     if zero_if_not_found == Some(false) {
-        return not_found();
+        return not_found().into();
     }
     // A new group on a young topic starts at its first message, not at its end (semantics.md §11).
     let min = broker.min_offset(topic, queue_id);
-    if min <= 0 && broker.in_memory(topic, queue_id, 0) { offset(0) } else { not_found() }
+    if min > 0 {
+        return not_found().into();
+    }
+    match broker.in_memory(cx.wait, topic, queue_id, 0) {
+        Ok(true) => offset(0).into(),
+        Ok(false) => not_found().into(),
+        Err(cold) => cold.into(),
+    }
 }
 
 /// 15: a group commits an offset, or a tool sets it.

@@ -11,7 +11,7 @@ use crate::decide::pop_order;
 use crate::protocol::names;
 use crate::protocol::properties::{self, key};
 use crate::protocol::record::{RecordBuilder, RecordView};
-use crate::store::{Match, QueueOffset, Read, ReadLimit, ReadStatus, Unit};
+use crate::store::{Match, QueueOffset, Read, ReadLimit, ReadStatus, Unit, Wait};
 
 /// Most bytes of one queue, the first message apart.
 const BYTES_MAX: usize = 256 * 1024;
@@ -98,7 +98,7 @@ fn initial(broker: &Broker, topic: &str, queue_id: i32, from_end: bool) -> i64 {
     if !from_end || names::group_of_retry(topic).is_some() {
         return extent.min;
     }
-    if extent.min <= 0 && broker.in_memory(topic, queue_id, 0) {
+    if extent.min <= 0 && broker.in_memory(Wait::Yes, topic, queue_id, 0) == Ok(true) {
         return 0;
     }
     (extent.max - 1).max(0)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use crate::broker::Broker;
-use crate::broker::outcome::{Cx, Outcome, Reply};
+use crate::broker::outcome::{self, Cx, Outcome, Reply};
 use crate::broker::state::connections::ConsumerGroup;
 use crate::broker::state::filters;
 use crate::broker::state::parked::Wait;
@@ -23,7 +23,9 @@ use crate::protocol::request::pull::{
     PULL_COMMIT, PULL_SUBSCRIPTION, PULL_SUSPEND, PullMessage, PullResponse,
 };
 use crate::protocol::response_code;
-use crate::store::{Arrival, Match, QueueOffset, Read, ReadLimit, ReadStatus, Unit};
+use crate::store::{
+    self, Arrival, Match, QueueOffset, Read, ReadLimit, ReadStatus, StoreError, Unit,
+};
 
 /// Most messages of one answer.
 const MESSAGES_MAX: i32 = 32;
@@ -49,6 +51,7 @@ enum Pass {
 pub fn pull(broker: &Arc<Broker>, cx: &Cx, header: &PullMessage<'_>, frame: &Frame) -> Outcome {
     match serve(broker, cx, header, Pass::First) {
         Served::Reply(reply) => reply.into(),
+        Served::Cold => Outcome::Cold,
         Served::Nothing { reply, filter } => {
             let may_wait = header.sys_flag & PULL_SUSPEND != 0;
             if may_wait { park(broker, cx, header, frame, reply, filter) } else { reply.into() }
@@ -56,19 +59,39 @@ pub fn pull(broker: &Arc<Broker>, cx: &Cx, header: &PullMessage<'_>, frame: &Fra
     }
 }
 
-/// Runs a pull again that waited, and answers it.
+/// Runs a pull again that waited, and answers it; on the pool when it needs the disk.
 pub fn wake(broker: &Arc<Broker>, wait: &Wait, now_ms: i64) {
-    if wait.answer.peer.is_closed() {
+    if wait.answer.peer.is_closed() || again(broker, &wait.frame, &wait.answer, now_ms, false) {
         return;
     }
-    let Ok(head) = wait.frame.decode() else { return };
+    let (own, frame, answer) = (Arc::clone(broker), wait.frame.clone(), wait.answer.clone());
+    let job = move || {
+        again(&own, &frame, &answer, now_ms, true);
+    };
+    if !broker.on_pool(Box::new(job)) {
+        wait.answer.reply(crate::broker::serve::overloaded());
+    }
+}
+
+/// Whether the pull is done with: `false` when it has to run where it may wait.
+fn again(
+    broker: &Arc<Broker>,
+    frame: &Frame,
+    answer: &outcome::Answer,
+    now_ms: i64,
+    may_wait: bool,
+) -> bool {
+    let Ok(head) = frame.decode() else { return true };
     debug_assert!(matches!(head.code, PULL_MESSAGE | LITE_PULL_MESSAGE));
-    let Ok(header) = PullMessage::decode(&head.ext) else { return };
-    let cx =
-        Cx { answer: wait.answer.clone(), version: head.version, language: head.language, now_ms };
-    let (Served::Reply(reply) | Served::Nothing { reply, .. }) =
-        serve(broker, &cx, &header, Pass::Woken);
-    wait.answer.reply(reply);
+    let Ok(header) = PullMessage::decode(&head.ext) else { return true };
+    let wait = if may_wait { store::Wait::Yes } else { store::Wait::No };
+    let (version, language) = (head.version, head.language);
+    let cx = Cx { answer: answer.clone(), version, language, now_ms, wait };
+    match serve(broker, &cx, &header, Pass::Woken) {
+        Served::Reply(reply) | Served::Nothing { reply, .. } => answer.reply(reply),
+        Served::Cold => return false,
+    }
+    true
 }
 
 fn park(
@@ -110,6 +133,8 @@ fn park(
 
 enum Served {
     Reply(Reply),
+    /// It has to wait for the disk.
+    Cold,
     /// Nothing new, and what would be.
     Nothing {
         reply: Reply,
@@ -127,13 +152,15 @@ fn serve(broker: &Arc<Broker>, cx: &Cx, header: &PullMessage<'_>, pass: Pass) ->
         let answer = Answer::new(Status::OffsetReset, header.offset, offset);
         return Served::Reply(reply(broker, header, answer, Bytes::new()));
     }
-    if pass == Pass::First && header.sys_flag & PULL_COMMIT != 0 && header.commit_offset >= 0 {
+    let commits = header.sys_flag & PULL_COMMIT != 0 && header.commit_offset >= 0;
+    // Not when it runs again: by then the client may have committed more.
+    if commits && pass == Pass::First && cx.wait == store::Wait::No {
         broker.offsets.commit(group, topic, queue_id, header.commit_offset);
     }
-    let (answer, read) = look(broker, header, &filter);
+    let Some((answer, read)) = look(broker, cx.wait, header, &filter) else { return Served::Cold };
     broker.offsets.note_pull(group, topic, queue_id, answer.next);
     let messages = read.as_ref().map_or(0, |read| read.records.len());
-    let body = read.map(|read| join(read.records, read.bytes)).unwrap_or_default();
+    let body = read.map(|read| join(read.pieces, read.bytes)).unwrap_or_default();
     broker.count_get(group, topic, messages, body.len(), answer.status == Status::Found);
     let reply = reply(broker, header, answer, body);
     if answer.may_park() {
@@ -217,11 +244,16 @@ fn registered(
     (Subscription::Registered { broadcasting, of_topic: Some(of_topic) }, filter)
 }
 
-/// Places the offset in the queue and reads.
-fn look(broker: &Broker, header: &PullMessage<'_>, filter: &Filter) -> (Answer, Option<Read>) {
+/// Places the offset in the queue and reads; `None` when the read has to wait and may not.
+fn look(
+    broker: &Broker,
+    wait: store::Wait,
+    header: &PullMessage<'_>,
+    filter: &Filter,
+) -> Option<(Answer, Option<Read>)> {
     let extent = broker.extent(header.topic, header.queue_id);
     if let Some(answer) = pull_status::place(header.offset, Some(extent)) {
-        return (answer, None);
+        return Some((answer, None));
     }
     let limit = ReadLimit {
         messages: header.max_messages.clamp(1, MESSAGES_MAX) as usize,
@@ -238,16 +270,17 @@ fn look(broker: &Broker, header: &PullMessage<'_>, filter: &Filter) -> (Answer, 
         Filter::Tag(_) => true,
         Filter::Sql(sql) => sql.matches(record.properties()),
     };
+    let reads = broker.store.reads(wait);
     let (topic, queue) = (header.topic, header.queue_id);
-    let read = broker.store.read(topic, queue, from, limit, &mut by_unit, &mut by_record);
-    match read {
+    match reads.read(topic, queue, from, limit, &mut by_unit, &mut by_record) {
         Ok(read) => {
             let next = read.next_offset.0 as i64;
-            (Answer::new(status(read.status), header.offset, next), Some(read))
+            Some((Answer::new(status(read.status), header.offset, next), Some(read)))
         }
+        Err(StoreError::Cold) => None,
         Err(error) => {
             tracing::warn!(topic = header.topic, queue = header.queue_id, %error, "cannot read");
-            (Answer::new(Status::OffsetFoundNull, header.offset, header.offset), None)
+            Some((Answer::new(Status::OffsetFoundNull, header.offset, header.offset), None))
         }
     }
 }
@@ -266,14 +299,14 @@ fn status(status: ReadStatus) -> Status {
     }
 }
 
-/// All records in one piece; a single one is not copied.
-fn join(records: Vec<Bytes>, bytes: usize) -> Bytes {
-    if let [only] = &records[..] {
+/// All records in one piece; nothing is copied when they were read as one.
+fn join(pieces: Vec<Bytes>, bytes: usize) -> Bytes {
+    if let [only] = &pieces[..] {
         return only.clone();
     }
     let mut body = BytesMut::with_capacity(bytes);
-    for record in records {
-        body.extend_from_slice(&record);
+    for piece in pieces {
+        body.extend_from_slice(&piece);
     }
     body.freeze()
 }

@@ -16,6 +16,11 @@ use crate::protocol::{ids, names, response_code};
 
 /// 36: stores a copy that comes back later, or a dead letter.
 pub fn send_back(broker: &Arc<Broker>, cx: &Cx, header: &SendBack<'_>) -> Outcome {
+    // Read before anything is made: on the pool it begins anew.
+    let record = match broker.record_for(cx, header.offset) {
+        Ok(record) => record,
+        Err(cold) => return cold.into(),
+    };
     let (group_made, group) = broker.group_or_new(header.group, cx.now_ms);
     let Some(group) = group else { return no_group(header.group).into() };
     if !broker.perm().writeable() {
@@ -26,7 +31,7 @@ pub fn send_back(broker: &Arc<Broker>, cx: &Cx, header: &SendBack<'_>) -> Outcom
         return Reply::ok().into();
     }
     let topic_made = broker.make_retry_topic(&group, cx.now_ms);
-    let Some(record) = broker.record_at(header.offset) else {
+    let Some(record) = record else {
         return Reply::error(format!("look message by offset failed, {}", header.offset)).into();
     };
     let Ok(view) = RecordView::parse(&record) else {

@@ -23,7 +23,10 @@ pub fn end(broker: &Arc<Broker>, cx: &Cx, header: &EndTransaction<'_>) -> Outcom
     let Some(verdict) = Verdict::from_wire(header.verdict) else {
         return Reply::error("commitOrRollback field wrong").into();
     };
-    let record = broker.record_at(header.log_offset);
+    let record = match broker.record_for(cx, header.log_offset) {
+        Ok(record) => record,
+        Err(cold) => return cold.into(),
+    };
     let view = record.as_deref().and_then(|record| RecordView::parse(record).ok());
     if let Err(refusal) = accept(broker, cx, header, view.as_ref()) {
         return refused(header, refuse(refusal)).into();

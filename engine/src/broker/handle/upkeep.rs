@@ -99,11 +99,9 @@ pub fn broker_epoch() -> Reply {
 
 /// 5001: there is one timer engine, the wheel in files.
 pub fn switch_timer(header: &SwitchTimerEngine<'_>) -> Reply {
-    match header.engine {
-        Some("F") => Reply { remark: Some("switch timer engine success".into()), ..Reply::ok() },
-        _ => {
-            let remark = "only timer engine F, the wheel in files, is there";
-            Reply::refuse(response_code::INVALID_PARAMETER, remark)
-        }
+    if header.engine == Some("F") {
+        return Reply { remark: Some("switch timer engine success".into()), ..Reply::ok() };
     }
+    let remark = "only timer engine F, the wheel in files, is there";
+    Reply::refuse(response_code::INVALID_PARAMETER, remark)
 }

@@ -37,6 +37,7 @@ fn matching(expression: &str) -> Result<String, SqlError> {
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // one table
 fn expressions_match_what_they_match_on_the_reference_broker() {
     let rows = [
         ("n > 5", ""),
