@@ -11,6 +11,8 @@ pub mod broker;
 mod cold_tests;
 pub mod handle;
 pub mod outcome;
+#[cfg(test)]
+mod pop_tests;
 pub mod put;
 pub mod revive_log;
 pub mod serve;

@@ -59,6 +59,11 @@ fn ordered(
     })
 }
 
+/// The time of the new round: never that of the old one, from which it could not be told.
+fn new_pop_ms(cx: &Cx, handle: &Handle<'_>) -> i64 {
+    cx.now_ms.max(handle.pop_ms.saturating_add(1))
+}
+
 fn checkpoint(
     broker: &Broker,
     cx: &Cx,
@@ -71,7 +76,7 @@ fn checkpoint(
         distances: vec![0],
         invisible_ms: header.invisible_ms,
         count: 1,
-        pop_ms: cx.now_ms,
+        pop_ms: new_pop_ms(cx, handle),
         queue_id: header.queue_id,
         revive_offset: -1,
         start_offset: header.offset,
@@ -93,8 +98,9 @@ fn submit(
 ) {
     let (own, answer, now_ms) = (Arc::clone(broker), cx.answer.clone(), cx.now_ms);
     let (offset, text) = (header.offset, handle.to_string());
+    let pop_ms = new_pop_ms(cx, handle);
     let fields = ChangeInvisibleResponse {
-        pop_ms: now_ms,
+        pop_ms,
         invisible_ms: header.invisible_ms,
         revive_queue: handle.revive_queue,
     };
@@ -103,8 +109,8 @@ fn submit(
             answer.reply(Reply::error("the checkpoint could not be stored"));
             return;
         }
-        let until_ms = now_ms.saturating_add(fields.invisible_ms);
-        own.pop.handed_out(&place, offset, now_ms, until_ms, &[offset]);
+        let until_ms = pop_ms.saturating_add(fields.invisible_ms);
+        own.pop.handed_out(&place, offset, pop_ms, until_ms, &[offset]);
         let old =
             Handle::parse(&text).and_then(|old| ack::entry(&own, &place, offset, &old, now_ms));
         acknowledge(&own, answer, old, fields);

@@ -47,8 +47,8 @@ pub fn peek(broker: &Broker, cx: &Cx, header: &PeekMessage<'_>) -> Reply {
         invisible_ms: 0,
         revive_queue: 0,
         rest,
-        start_offsets: String::new(),
-        message_offsets: String::new(),
+        start_offsets: None,
+        message_offsets: None,
         order_counts: None,
     };
     Reply { code, remark: Some(remark.into()), fields: fields.into(), body: body.freeze() }

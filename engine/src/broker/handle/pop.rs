@@ -301,8 +301,8 @@ fn reply_found(
         invisible_ms: ask.invisible_ms,
         revive_queue,
         rest,
-        start_offsets,
-        message_offsets,
+        start_offsets: Some(start_offsets),
+        message_offsets: Some(message_offsets),
         order_counts,
     };
     let reply = Reply::fields(fields);
@@ -315,8 +315,8 @@ fn reply_nothing(ask: &PopAsk, code: i32, now_ms: i64) {
         invisible_ms: ask.invisible_ms,
         revive_queue: if ask.order { ORDERED_QUEUE } else { 0 },
         rest: 0,
-        start_offsets: String::new(),
-        message_offsets: String::new(),
+        start_offsets: Some(String::new()),
+        message_offsets: Some(String::new()),
         order_counts: ask.order.then(String::new),
     };
     let reply = Reply::fields(fields);

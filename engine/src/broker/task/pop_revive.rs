@@ -181,9 +181,6 @@ fn copy(broker: &Arc<Broker>, point: &Checkpoint, offset: i64, now_ms: i64) -> O
 
 fn properties_of(view: &RecordView<'_>, point: &Checkpoint) -> String {
     let mut text = view.properties().to_owned();
-    if view.property(key::RETRY_TOPIC).is_none() {
-        properties::push(&mut text, key::RETRY_TOPIC, view.topic());
-    }
     if view.reconsume_times() == 0 || view.property(key::FIRST_POP_TIME).is_none() {
         properties::set(&mut text, key::FIRST_POP_TIME, &point.pop_ms.to_string());
     }

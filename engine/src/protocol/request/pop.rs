@@ -17,14 +17,14 @@ request! {
         attempt_id: Option<&'a str> = "attemptId",
     }
 
-    /// What was taken; also with the codes 209 and 210.
+    /// What was taken; also with the codes 209 and 210. A peek has no offsets.
     pub struct PopResponse {
         pop_ms: i64 = "popTime",
         invisible_ms: i64 = "invisibleTime",
         revive_queue: i32 = "reviveQid",
         rest: i64 = "restNum",
-        start_offsets: String = "startOffsetInfo",
-        message_offsets: String = "msgOffsetInfo",
+        start_offsets: Option<String> = "startOffsetInfo",
+        message_offsets: Option<String> = "msgOffsetInfo",
         order_counts: Option<String> = "orderCountInfo",
     }
 
