@@ -175,7 +175,8 @@ impl Running {
             kind: Serialization::Json,
             oneway: false,
         };
-        Cx { answer, version: 500, language: Language::JAVA, now_ms: self.clock.wall_ms() }
+        let now_ms = self.clock.wall_ms();
+        Cx { answer, version: 500, language: Language::JAVA, now_ms, wait: crate::store::Wait::Yes }
     }
 
     fn answer(&self, outcome: Outcome) -> Option<Outgoing> {

@@ -139,6 +139,8 @@ mod tests {
         37, 39, 323, 324, 325, 326, // Timer messages.
         370, // Chores, settings, and what is refused.
         306, 316, 308, 908, 513, 1007, 5001, 25, 318,
+        // POP: hands messages out, or creates a group by asking.
+        ,
     ];
 
     #[test]
