@@ -19,6 +19,8 @@ pub mod task;
 #[cfg(test)]
 mod pop_tests;
 #[cfg(test)]
+mod timer_tests;
+#[cfg(test)]
 mod transaction_tests;
 
 pub use broker::Broker;

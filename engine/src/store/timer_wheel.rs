@@ -229,9 +229,30 @@ impl TimerWheel {
         self.slots.get(&due_ms).map(|slot| slot.last)
     }
 
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
     /// Messages on the wheel, less those that are to be removed.
     pub fn count(&self) -> i64 {
         self.count.max(0)
+    }
+
+    /// Messages on the wheel by the hash of their topic, counted unit by unit.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn count_by_topic(&mut self) -> Result<BTreeMap<i32, i64>, StoreError> {
+        let mut counts = BTreeMap::new();
+        for due_ms in self.slots.keys().copied().collect::<Vec<_>>() {
+            for position in self.chain(due_ms, None)? {
+                if let Some(unit) = self.unit(position)? {
+                    *counts.entry(unit.topic_hash).or_default() += i64::from(unit.weight());
+                }
+            }
+        }
+        Ok(counts)
     }
 
     /// Positions of the units of a second that were written behind `after`, oldest first.

@@ -19,7 +19,11 @@ pub fn metrics(broker: &Broker) -> Reply {
     if !broker.config.timer_wheel_enable {
         return Reply::error("The timer message store is null");
     }
-    json(&broker.timers.metrics())
+    let mut metrics = broker.timers.metrics();
+    for metric in metrics.timing_count.values_mut() {
+        metric.count = metric.count.max(0);
+    }
+    json(&metrics)
 }
 
 /// The timer keys of request 28: all zero with the wheel off.

@@ -40,7 +40,8 @@ impl Timers {
         *lock(&self.figures) = Some(figures);
     }
 
-    /// Messages that wait, by real topic.
+    /// Messages that wait, by real topic, less those that are to be removed. While a removal is ahead
+    /// of its message by a stage this may be below zero.
     pub fn metrics(&self) -> TimerMetrics {
         lock(&self.metrics).clone()
     }
@@ -49,16 +50,15 @@ impl Timers {
         *lock(&self.metrics) = metrics;
     }
 
-    /// Messages of these topics came and went. None of them is less than zero: what a killed broker
-    /// did not write down evens out here, and when nothing waits at all.
-    pub(crate) fn count(&self, changes: &BTreeMap<String, i64>, waiting: i64, now_ms: i64) {
+    /// Messages of these topics came and went. With an empty wheel every topic has none.
+    pub(crate) fn count(&self, changes: &BTreeMap<String, i64>, empty: bool, now_ms: i64) {
         let mut metrics = lock(&self.metrics);
         for (topic, change) in changes.iter().filter(|(_, change)| **change != 0) {
             let old = metrics.timing_count.get(topic).map_or(0, |metric| metric.count);
-            let metric = TimerMetric { count: (old + change).max(0), time_stamp: now_ms };
+            let metric = TimerMetric { count: old + change, time_stamp: now_ms };
             metrics.timing_count.insert(topic.clone(), metric);
         }
-        if waiting == 0 {
+        if empty {
             for metric in metrics.timing_count.values_mut().filter(|metric| metric.count != 0) {
                 *metric = TimerMetric { count: 0, time_stamp: now_ms };
             }
@@ -72,15 +72,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn topics_stay_with_zero_and_never_go_below() {
+    fn topics_stay_and_have_none_when_nothing_waits() {
         let timers = Timers::default();
         let change = |by| BTreeMap::from([("t".to_owned(), by)]);
-        timers.count(&change(2), 2, 5);
+        timers.count(&change(2), false, 5);
         assert_eq!(timers.metrics().timing_count["t"].count, 2);
-        timers.count(&change(-3), 1, 6);
-        assert_eq!(timers.metrics().timing_count["t"].count, 0);
-        timers.count(&change(4), 4, 7);
-        timers.count(&BTreeMap::new(), 0, 8);
+        timers.count(&change(-3), false, 6);
+        assert_eq!(timers.metrics().timing_count["t"].count, -1);
+        timers.count(&change(4), false, 7);
+        timers.count(&BTreeMap::new(), true, 8);
         let metric = timers.metrics().timing_count["t"];
         assert_eq!((metric.count, metric.time_stamp), (0, 8));
     }

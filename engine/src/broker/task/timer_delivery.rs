@@ -15,7 +15,7 @@ use crate::broker::Broker;
 use crate::broker::put::{Delay, Put, PutError};
 use crate::broker::state::timers::Figures;
 use crate::decide::timer::{self, BEHIND_MS_MAX, second_of};
-use crate::protocol::body::stats::TimerMetrics;
+use crate::protocol::body::stats::{TimerMetric, TimerMetrics};
 use crate::protocol::properties::{self, key};
 use crate::protocol::record::RecordView;
 use crate::protocol::{java_hash, json_dialect, names};
@@ -160,12 +160,16 @@ impl Progress {
     fn open(broker: &Broker, now_ms: i64) -> Result<Self, StoreError> {
         let newest_ms = second_of(now_ms);
         let topic = names::TIMER_TOPIC;
-        let (wheel, start) =
+        let (mut wheel, start) =
             broker.store.open_timers(topic, newest_ms - BEHIND_MS_MAX, newest_ms)?;
         let stored = broker.store.read_json_with(METRICS_FILE, |text| {
             Some(json_dialect::from_slice::<TimerMetrics>(text).unwrap_or_default())
         })?;
-        broker.timers.set_metrics(stored.unwrap_or_default());
+        let mut metrics = stored.unwrap_or_default();
+        if metrics.timing_count.values().map(|metric| metric.count).sum::<i64>() != wheel.count() {
+            recount(broker, &mut metrics, &wheel.count_by_topic()?, now_ms);
+        }
+        broker.timers.set_metrics(metrics);
         let metrics_counter = broker.timers.metrics().data_version.counter;
         let (read_ms, offset) = (start.check.read_ms, start.check.queue_offset);
         tracing::info!(waiting = wheel.count(), read_ms, offset, "timer wheel open");
@@ -212,7 +216,7 @@ impl Progress {
             self.start.check.queue_offset = from + found.len() as u64;
             self.changed = true;
             self.enqueued += units.len() as u64;
-            broker.timers.count(&topics, self.wheel.count(), now_ms);
+            broker.timers.count(&topics, false, now_ms);
         }
         Ok(true)
     }
@@ -309,7 +313,7 @@ impl Progress {
         }
         second.waiting.append(&mut waiting);
         second.last = self.wheel.last_of(second.due_ms).unwrap_or(second.last);
-        broker.timers.count(&topics, self.wheel.count(), broker.clock.wall_ms());
+        broker.timers.count(&topics, false, broker.clock.wall_ms());
         Ok(())
     }
 
@@ -329,7 +333,7 @@ impl Progress {
             self.wheel.delivered(due_ms);
             self.start.check.read_ms = due_ms + 1_000;
             self.changed = true;
-            broker.timers.count(&BTreeMap::new(), self.wheel.count(), broker.clock.wall_ms());
+            broker.timers.count(&BTreeMap::new(), self.wheel.is_empty(), broker.clock.wall_ms());
         } else {
             self.current = Some(second);
         }
@@ -373,7 +377,7 @@ impl Progress {
                 }
             }
         }
-        broker.timers.count(&topics, self.wheel.count().max(1), now_ms);
+        broker.timers.count(&topics, false, now_ms);
         let whole = failed.is_empty();
         if !whole {
             let (count, due_ms) = (failed.len(), second.due_ms);
@@ -440,6 +444,20 @@ impl Progress {
             dequeue_tps: rate(|sample| sample.2),
         });
     }
+}
+
+/// Counts by topic after a kill, when those that were written are not those of the wheel.
+fn recount(broker: &Broker, metrics: &mut TimerMetrics, counts: &BTreeMap<i32, i64>, now_ms: i64) {
+    let topics = broker.topics.snapshot();
+    let known = metrics.timing_count.keys().chain(topics.table.keys()).cloned();
+    for topic in known.collect::<BTreeSet<String>>() {
+        let count = counts.get(&java_hash::string_hash(&topic)).copied().unwrap_or(0);
+        let old = metrics.timing_count.get(&topic).map_or(0, |metric| metric.count);
+        if old != count {
+            metrics.timing_count.insert(topic, TimerMetric { count, time_stamp: now_ms });
+        }
+    }
+    metrics.data_version = metrics.data_version.next(now_ms);
 }
 
 /// What a unit adds to the count of its topic.
