@@ -19,6 +19,7 @@ pub mod relay;
 pub mod reply;
 pub mod request_mode;
 pub mod reset;
+pub mod reset_push;
 pub mod send;
 pub mod send_back;
 pub mod stats;
@@ -64,7 +65,7 @@ pub fn dispatch(broker: &Arc<Broker>, cx: &Cx, request: Request<'_>, frame: &Fra
         Request::EarliestStoreTime(header) => offset::earliest(broker, &header).into(),
         Request::AllConsumerOffsets(_) => offset::all(broker).into(),
         Request::AllDelayOffsets(_) => offset::all_delay(broker).into(),
-        Request::ResetOffset(header) => reset::reset_offsets(broker, &header).into(),
+        Request::ResetOffset(header) => reset::reset_offsets(broker, cx, &header).into(),
         Request::CloneGroupOffset(header) => reset::clone_offsets(broker, &header).into(),
 
         Request::Heartbeat(_) => heartbeat::heartbeat(broker, cx, body),

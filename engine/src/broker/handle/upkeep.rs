@@ -76,7 +76,7 @@ pub fn forbidden(broker: &Broker, cx: &Cx, header: &GroupForbiddenOf<'_>) -> Out
 /// 906: who is master and how far. A broker that is asked without an address tells its own; it
 /// follows nobody, so an address that it is told changes nothing.
 pub fn exchange_ha(broker: &Broker, header: &ExchangeHa<'_>) -> Reply {
-    if header.master_ha_addr.is_some_and(|addr| !addr.is_empty()) {
+    if header.ha_addr.is_some_and(|addr| !addr.is_empty()) {
         return Reply::ok();
     }
     let flushed = broker.store.positions().flushed.0 as i64;

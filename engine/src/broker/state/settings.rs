@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use arc_swap::{ArcSwap, Guard};
 
 use super::lock;
+pub use crate::config::CHANGED_BROKER_FILE as FILE;
 use crate::config::{BrokerConfig, FlushDiskType};
 use crate::decide::Refusal;
 use crate::decide::config_change::{self, Change, Rules, Values};
@@ -16,8 +17,6 @@ use crate::protocol::body::topic_config::DataVersion;
 use crate::protocol::response_code::{INVALID_PARAMETER, SYSTEM_ERROR};
 use crate::store::{DiskRatios, FlushMode, Habits, StoreError};
 
-/// File of what was changed, in `config/`.
-pub const FILE: &str = "mqdeck.properties";
 /// First line of the file.
 const HEADING: &str =
     "# Changed over the wire. Counts more than configuration file and environment.\n";
@@ -58,7 +57,7 @@ pub const RUN_TIME: &[(&str, Values)] = &[
     ("transactionOpBatchInterval", Values::Between(1, PAUSE_MS_MAX)),
     ("transactionOpMsgMaxSize", Values::Between(64, 1 << 20)),
     ("transactionTimeOut", Values::Between(1, PAUSE_MS_MAX)),
-    ("useServerSideResetOffset", Values::Only("true")),
+    ("useServerSideResetOffset", Values::Any),
 ];
 /// Apache's names of roles, identities and sizes that this broker does not have as keys.
 const REFUSED: &[&str] = &[
