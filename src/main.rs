@@ -8,6 +8,8 @@ use clap::Parser;
 
 mod args;
 mod bench;
+mod console;
+mod demo;
 mod logging;
 mod output;
 mod serve;
@@ -15,6 +17,7 @@ mod settings;
 mod signals;
 
 use args::{Args, Command, ConfigAction};
+use console::Mode;
 use settings::Settings;
 
 fn main() -> ExitCode {
@@ -39,6 +42,14 @@ fn run(args: &Args) -> anyhow::Result<()> {
             settings.engine()?;
             Ok(output::print(&settings.verdict())?)
         }
-        None => Err(output::usage("the console is not there yet: use `mqdeck serve`")),
+        None => console::run(&settings, mode(args)),
+    }
+}
+
+fn mode(args: &Args) -> Mode {
+    match &args.namesrv {
+        Some(namesrv) => Mode::Attached(namesrv.clone()),
+        None if args.demo => Mode::Demo,
+        None => Mode::Embedded,
     }
 }

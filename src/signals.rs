@@ -5,6 +5,7 @@
 use std::io;
 use std::thread;
 
+use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Calls `first` when the first signal comes; at the second one calls `last` and exits with 1.
@@ -41,4 +42,15 @@ pub fn on_signal(
         })
     };
     thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
+}
+
+/// From here on SIGTSTP does not stop the process: an engine in it would stand still for its clients.
+///
+/// # Errors
+/// When the handler cannot be set.
+pub fn ignore_suspend() -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _inside = runtime.enter();
+    // The handler stays when its receiver goes.
+    signal(SignalKind::from_raw(Signal::TSTP.as_raw())).map(drop)
 }

@@ -150,6 +150,15 @@ fn a_bad_flag_is_usage() {
 }
 
 #[test]
+fn the_console_needs_a_terminal() {
+    let home = TempDir::new().unwrap();
+    for args in [&[][..], &["--demo"], &["--namesrv", "127.0.0.1:9876"]] {
+        refused(&run(home.path(), args), &["mqdeck serve"]);
+    }
+    assert_eq!(below(home.path()), [""; 0], "nothing changed on disk");
+}
+
+#[test]
 fn a_bad_key_is_named_with_file_line_and_the_right_one() {
     let home = TempDir::new().unwrap();
     let file = home.path().join("c.toml");

@@ -204,7 +204,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         unique_keys: UniqueKeys::new([127, 0, 0, 1].into(), 1, 1, 0),
         topics,
         groups: Groups::new(SubscriptionGroupWrapper::default()),
-        changed_settings: Vec::new(),
     }));
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;

@@ -83,7 +83,7 @@ fn figures(
 ) -> serde_json::Value {
     let count = all.count();
     let cpu_us = usage.map(|(before, after)| {
-        (after.cpu - before.cpu).as_secs_f64() * 1e6 / (count.max(1) as f64)
+        after.cpu.saturating_sub(before.cpu).as_secs_f64() * 1e6 / (count.max(1) as f64)
     });
     serde_json::json!({
         "connections": load.connections,

@@ -11,14 +11,18 @@ use super::outcome::{Cold, Cx, Shell};
 use super::put::schedule_topic;
 use super::state::connections::Connections;
 use super::state::delay_offsets::DelayOffsets;
+use super::state::filters::Filters;
 use super::state::groups::Groups;
 use super::state::offsets::Offsets;
 use super::state::order_locks::OrderLocks;
 use super::state::parked::Parked;
 use super::state::persist::Persist;
+use super::state::pop_state::PopState;
+use super::state::request_modes::RequestModes;
 use super::state::reset_pending::ResetPending;
 use super::state::settings::{self, Settings};
 use super::state::stats::Stats;
+use super::state::timers::Timers;
 use super::state::topics::{Topic, Topics};
 use super::state::traffic::Traffic;
 use super::state::transactions::Transactions;
@@ -34,14 +38,12 @@ use crate::protocol::ids::UniqueKeys;
 use crate::protocol::names;
 use crate::protocol::perm::Perm;
 use crate::protocol::request::send::SendMessage;
-use crate::store::{Appended, Boundary, QueueOffset, Store, StoreError};
+use crate::store::{Appended, Boundary, QueueOffset, Store, StoreError, Wait};
 
 /// Everything that a broker is made of.
 pub struct Parts {
-    /// Its settings at the start, without those that were changed over the wire.
+    /// Its settings, without those that were changed over the wire.
     pub config: BrokerConfig,
-    /// What was changed over the wire, as it was kept.
-    pub changed_settings: Vec<u8>,
     /// Its data directory.
     pub store: Arc<Store>,
     /// The time.
@@ -77,6 +79,7 @@ pub struct Broker {
     pub(crate) unique_keys: UniqueKeys,
     pub(crate) topics: Topics,
     pub(crate) groups: Groups,
+    pub(crate) filters: Filters,
     pub(crate) offsets: Offsets,
     pub(crate) delay_offsets: DelayOffsets,
     pub(crate) connections: Connections,
@@ -87,7 +90,10 @@ pub struct Broker {
     pub(crate) stats: Stats,
     pub(crate) traffic: Traffic,
     pub(crate) trim: Trim,
+    pub(crate) pop: PopState,
+    pub(crate) request_modes: RequestModes,
     pub(crate) transactions: Transactions,
+    pub(crate) timers: Timers,
     addr_text: String,
     reply_topic: String,
     memory_window: u64,
@@ -108,7 +114,7 @@ impl Broker {
         let reply_topic = names::reply_topic(&parts.config.broker_cluster_name);
         Self {
             boot_ms: parts.clock.wall_ms(),
-            settings: Settings::new(parts.config.clone(), &parts.changed_settings),
+            settings: Settings::new(parts.config.clone()),
             config: parts.config,
             store: parts.store,
             clock: parts.clock,
@@ -119,6 +125,7 @@ impl Broker {
             unique_keys: parts.unique_keys,
             topics: parts.topics,
             groups: parts.groups,
+            filters: Filters::default(),
             offsets: Offsets::default(),
             delay_offsets: DelayOffsets::default(),
             connections: Connections::default(),
@@ -129,7 +136,10 @@ impl Broker {
             stats: Stats::default(),
             traffic: Traffic::default(),
             trim: Trim::default(),
+            pop: PopState::default(),
+            request_modes: RequestModes::default(),
             transactions: Transactions::default(),
+            timers: Timers::default(),
             addr_text: parts.addr.to_string(),
             reply_topic,
             memory_window: parts.memory_window,
@@ -169,6 +179,11 @@ impl Broker {
     /// Its address as text.
     pub fn addr_text(&self) -> &str {
         &self.addr_text
+    }
+
+    /// Where slaves would find it, as text: one port above its own.
+    pub fn ha_addr_text(&self) -> String {
+        SocketAddr::new(self.addr.ip(), self.addr.port().saturating_add(1)).to_string()
     }
 
     /// Clients that are in a group now.
@@ -278,18 +293,19 @@ impl Broker {
         Extent { min, max }
     }
 
-    /// Whether a message is likely in the page cache: a guess by its distance from the log's end.
-    pub(crate) fn in_memory_for(
+    /// Whether a message is there and likely in the page cache: a guess by its distance from the log's
+    /// end. Looking its unit up may have to wait for the disk.
+    pub(crate) fn in_memory(
         &self,
-        cx: &Cx,
+        wait: Wait,
         topic: &str,
         queue_id: i32,
         offset: u64,
     ) -> Result<bool, Cold> {
         let end = self.store.positions().visible.0;
-        let unit = self.store.reads(cx.wait).unit(topic, queue_id, QueueOffset(offset));
+        let unit = self.store.reads(wait).unit(topic, queue_id, QueueOffset(offset));
         let unit = told_unless_cold(unit)?.flatten();
-        Ok(unit.is_none_or(|unit| end.saturating_sub(unit.log_offset.0) <= self.memory_window))
+        Ok(unit.is_some_and(|unit| end.saturating_sub(unit.log_offset.0) <= self.memory_window))
     }
 
     /// Counts stored messages.
@@ -347,7 +363,6 @@ impl Broker {
             ("brokerRole", "ASYNC_MASTER".to_owned()),
             ("brokerIP1", self.addr.ip().to_string()),
             ("inSyncReplicas", "1".to_owned()),
-            ("timerWheelEnable", "false".to_owned()),
             ("enableRetryTopicV2", "false".to_owned()),
             ("storePathRootDir", self.store.config().root.display().to_string()),
         ] {

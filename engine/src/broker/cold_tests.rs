@@ -129,7 +129,6 @@ impl Bench {
         let broker = Arc::new(Broker::new(Parts {
             topics: Topics::new(&config, stored_topics),
             groups: Groups::new(stored_groups),
-            changed_settings: Vec::new(),
             config,
             store,
             clock,

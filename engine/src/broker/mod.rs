@@ -3,16 +3,23 @@
 //! [`serve`] takes the frames of one read; the families of requests are in `handle`, what is
 //! remembered in `state`, what the broker does by itself in `task`.
 
+#[cfg(test)]
+mod admin_tests;
 #[allow(clippy::module_inception)]
 pub mod broker;
 #[cfg(test)]
 mod cold_tests;
 pub mod handle;
 pub mod outcome;
+#[cfg(test)]
+mod pop_tests;
 pub mod put;
+pub mod revive_log;
 pub mod serve;
 pub mod state;
 pub mod task;
+#[cfg(test)]
+mod timer_tests;
 #[cfg(test)]
 mod transaction_tests;
 

@@ -83,15 +83,15 @@ impl Peer for Client {
 }
 
 /// A broker that lives until it is dropped, which is how it is killed.
-struct Running {
-    broker: Arc<Broker>,
+pub(super) struct Running {
+    pub(super) broker: Arc<Broker>,
     clock: Arc<ManualClock>,
     client: Arc<Client>,
     task: TransactionCheck,
 }
 
 impl Running {
-    fn start(root: &Path, now_ms: i64) -> Self {
+    pub(super) fn start(root: &Path, now_ms: i64) -> Self {
         let clock = Arc::new(ManualClock::at(now_ms));
         let own: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
         let config = BrokerConfig::default();
@@ -111,7 +111,6 @@ impl Running {
         }));
         let (stored_topics, stored_groups) = persist::load_tables(&store).unwrap();
         let broker = Arc::new(Broker::new(Parts {
-            changed_settings: Vec::new(),
             topics: Topics::new(&config, stored_topics),
             groups: Groups::new(stored_groups),
             config,
@@ -131,6 +130,23 @@ impl Running {
         running
     }
 
+    /// A committed message in queue 3 of `t`.
+    pub(super) fn commit_one(&self) {
+        let sent = self.send(&[]);
+        assert_eq!(self.end(0, log_of(&sent), COMMIT, false), Some(0));
+    }
+
+    /// The client as a member of a group.
+    pub(super) fn member(&self) -> Member {
+        Member {
+            client_id: "client-1".into(),
+            peer: Arc::<Client>::clone(&self.client),
+            language: Language::JAVA,
+            version: 500,
+            last_ms: self.clock.wall_ms(),
+        }
+    }
+
     fn online(&self, client: &Arc<Client>, group: &str, id: &str) {
         let member = Member {
             client_id: id.into(),
@@ -142,7 +158,7 @@ impl Running {
         self.broker.connections.producer(member, group);
     }
 
-    fn cx(&self) -> Cx {
+    pub(super) fn cx(&self) -> Cx {
         let answer = Answer {
             peer: Arc::<Client>::clone(&self.client),
             opaque: 1,

@@ -3,6 +3,8 @@
 //! The console previews with it, the broker resets with it, so that both agree. Spec: semantics.md §12,
 //! admin.md §5 e.
 
+use std::collections::BTreeMap;
+
 use super::Refusal;
 use super::pull_status::Extent;
 use crate::protocol::response_code::SYSTEM_ERROR;
@@ -154,6 +156,40 @@ pub fn undo(target: i64, committed: i64, old: i64) -> Undo {
     }
 }
 
+/// Where a queue goes that members reset themselves: forward only if that is forced.
+#[must_use]
+pub fn pushed(stored: i64, found: i64, force: bool) -> i64 {
+    let found = found.max(0);
+    if force { found } else { found.min(stored) }
+}
+
+/// Where a group is ahead of the others: the least offset of `others` by queue, the largest number
+/// where `compared` lies before it. Offsets below the first message (`first`) are too old to count.
+#[must_use]
+pub fn corrections(
+    others: &[BTreeMap<i32, i64>],
+    compared: &BTreeMap<i32, i64>,
+    first: impl Fn(i32) -> i64,
+) -> BTreeMap<i32, i64> {
+    let mut least = BTreeMap::new();
+    for (queue, offset) in others.iter().flatten() {
+        if *offset >= first(*queue) {
+            least
+                .entry(*queue)
+                .and_modify(|known: &mut i64| *known = (*known).min(*offset))
+                .or_insert(*offset);
+        }
+    }
+    for (queue, offset) in compared {
+        if let Some(known) = least.get_mut(queue)
+            && *known > *offset
+        {
+            *known = i64::MAX;
+        }
+    }
+    least
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,5 +259,20 @@ mod tests {
         assert_eq!(undo(40, 39, 70), Undo::Moved);
         assert_eq!(undo(100, 100, 70), Undo::Passed);
         assert_eq!(undo(100, 110, 70), Undo::Passed);
+    }
+
+    #[test]
+    fn corrections_are_the_least_of_the_others_unless_they_are_ahead() {
+        let of = |pairs: &[(i32, i64)]| pairs.iter().copied().collect::<BTreeMap<_, _>>();
+        let others = [of(&[(0, 7), (1, 9), (2, 1)]), of(&[(0, 5), (3, 4)])];
+        let got = corrections(&others, &of(&[(0, 5), (1, 8), (9, 1)]), |_| 2);
+        assert_eq!(got, of(&[(0, 5), (1, i64::MAX), (3, 4)]));
+    }
+
+    #[test]
+    fn a_pushed_reset_goes_forward_only_if_forced() {
+        assert_eq!((pushed(5, 9, true), pushed(5, 9, false)), (9, 5));
+        assert_eq!((pushed(5, 2, true), pushed(5, 2, false)), (2, 2));
+        assert_eq!(pushed(5, -1, true), 0);
     }
 }

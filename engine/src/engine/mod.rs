@@ -338,7 +338,6 @@ fn broker(
     let addr = SocketAddr::new(config.advertise, port);
     let broker = Arc::new(Broker::new(Parts {
         config: config.broker.clone(),
-        changed_settings: store.read_json(settings::FILE)?.unwrap_or_default(),
         store: Arc::clone(store),
         clock: Arc::clone(clock),
         addr,
@@ -349,7 +348,7 @@ fn broker(
         topics,
         groups: Groups::new(stored_groups),
     }));
-    store.set_habits(settings::habits(&broker.live()));
+    task::persist::load_settings(&broker)?;
     task::persist::load_positions(&broker)?;
     if remade {
         broker.persist.topics_changed();

@@ -143,7 +143,7 @@ impl Registrar {
             ..RegisterBrokerBody::default()
         };
         let body = body.encode();
-        let ha = SocketAddr::new(self.broker.addr.ip(), self.broker.addr.port() + 1).to_string();
+        let ha = self.broker.ha_addr_text();
         let identity = self.identity();
         let header = RegisterBroker {
             broker_name: identity.broker_name,

@@ -5,7 +5,7 @@
 //! request means is in remoting.md §11 and admin.md §4; response codes are in `response_code`.
 
 use super::request::{
-    broker, client, group, lock, offset, pull, push, register, route, send, stats, topic,
+    broker, client, group, lock, offset, pop, pull, push, register, route, send, stats, topic,
     transaction,
 };
 
@@ -94,9 +94,22 @@ requests! {
     329 DELETE_EXPIRED_COMMITLOG = DeleteExpired(client::NoFields), Slow;
     30001 TRIM_DEAD_LETTERS = TrimDeadLetters(broker::TrimDeadLetters of), Slow;
 
+    306 CLEAN_EXPIRED_CONSUMEQUEUE = CleanQueues(client::NoFields), Slow;
+    316 CLEAN_UNUSED_TOPIC = CleanTopics(client::NoFields), Slow;
+    308 QUERY_CORRECTION_OFFSET = CorrectionOffset(offset::CorrectionOffset of), Slow;
+    353 UPDATE_AND_GET_GROUP_FORBIDDEN = GroupForbidden(group::GroupForbiddenOf of), Slow;
+    60  GET_TIMER_CHECK_POINT = TimerCheckPoint(client::NoFields), Slow;
+    61  GET_TIMER_METRICS = TimerMetrics(client::NoFields), Slow;
+    906 EXCHANGE_BROKER_HA_INFO = ExchangeHa(broker::ExchangeHa of), Slow;
+    908 RESET_MASTER_FLUSH_OFFSET = ResetFlushOffset(broker::ResetFlushOffset), Slow;
+    513 UPDATE_AND_CREATE_STATIC_TOPIC = StaticTopic(client::NoFields), Slow;
+    1007 GET_BROKER_EPOCH_CACHE = BrokerEpoch(client::NoFields), Slow;
+    5001 SWITCH_TIMER_ENGINE = SwitchTimer(broker::SwitchTimerEngine of), Slow;
     25  UPDATE_BROKER_CONFIG = UpdateBrokerConfig(client::NoFields), Slow;
     318 UPDATE_NAMESRV_CONFIG = UpdateNamesrvConfig(client::NoFields), Names;
     319 GET_NAMESRV_CONFIG = NamesrvConfig(client::NoFields), Names;
+
+    370 RECALL_MESSAGE = RecallMessage(send::RecallMessage of), Hot;
 
     37  END_TRANSACTION = EndTransaction(transaction::EndTransaction of), Hot;
     39  CHECK_TRANSACTION_STATE = CheckTransaction(transaction::CheckTransaction of), Push;
@@ -104,6 +117,16 @@ requests! {
     324 SEND_REPLY_MESSAGE = SendReply(send::SendMessage of), Hot;
     325 SEND_REPLY_MESSAGE_V2 = SendReplyV2(send::SendMessageV2 of), Hot;
     326 PUSH_REPLY_MESSAGE_TO_CLIENT = PushReply(push::PushReply of), Push;
+
+    200_050 POP_MESSAGE = Pop(pop::PopMessage of), Hot;
+    200_051 ACK_MESSAGE = Ack(pop::AckMessage of), Hot;
+    200_151 BATCH_ACK_MESSAGE = BatchAck(client::NoFields), Hot;
+    200_052 PEEK_MESSAGE = Peek(pop::PeekMessage of), Slow;
+    200_053 CHANGE_MESSAGE_INVISIBLETIME = ChangeInvisible(pop::ChangeInvisible of), Hot;
+    200_054 NOTIFICATION = Notification(pop::Notification of), Hot;
+    200_055 POLLING_INFO = PollingInfo(pop::PollingInfo of), Hot;
+    401 SET_MESSAGE_REQUEST_MODE = SetRequestMode(client::NoFields), Slow;
+    402 GET_ALL_MESSAGE_REQUEST_MODE = AllRequestModes(client::NoFields), Slow;
 
     307 GET_CONSUMER_RUNNING_INFO = ConsumerRunningInfo(push::ConsumerRunningInfo of), Hot;
     309 CONSUME_MESSAGE_DIRECTLY = ConsumeDirectly(push::ConsumeDirectly of), Slow;

@@ -70,6 +70,20 @@ impl Store {
         self.retain(true)
     }
 
+    /// Lets go of the files of consume queues that tell of nothing but deleted messages.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub fn clean_queues(&self) -> Result<(), StoreError> {
+        let _alone = self.upkeep.lock();
+        let keep = self.log.positions().min.0;
+        for queue in self.queues.all() {
+            let dir = queue.dir(&self.queues.io);
+            queue.expire(&self.queues.io, keep).map_err(StoreError::io(dir))?;
+        }
+        Ok(())
+    }
+
     /// One pass. The caller holds the upkeep lock.
     pub(super) fn retain(&self, asked: bool) -> Result<usize, StoreError> {
         let now_ms = self.clock.wall_ms();

@@ -13,6 +13,7 @@ use engine::protocol::body::heartbeat::MessageRequestModes;
 use engine::protocol::body::offsets::ConsumerOffsets;
 use engine::protocol::body::stats::{BrokerConsumeStats, ConsumeTimeSpans, TopicStatsTable};
 use engine::protocol::body::topic_config::TopicConfigSerializeWrapper;
+use engine::protocol::names;
 
 /// What a broker is asked.
 #[derive(Clone, Debug)]
@@ -22,10 +23,14 @@ pub struct Question {
     pub id: i64,
     pub addr: String,
     pub slow: bool,
+    /// Ask for the tables of topics and groups.
+    pub tables: bool,
     pub first: bool,
     pub topics: Vec<String>,
     pub groups: Vec<String>,
     pub spans: Vec<(String, String)>,
+    /// Ask how many deliveries were sent back.
+    pub failing: bool,
     pub ladder: bool,
 }
 
@@ -50,6 +55,8 @@ pub struct Answer {
     pub stats: Vec<(String, Result<Option<TopicStatsTable>, ClientError>)>,
     pub members: Vec<(String, Result<Option<ConsumerConnection>, ClientError>)>,
     pub spans: Vec<((String, String), Result<ConsumeTimeSpans, ClientError>)>,
+    /// Topic and group: sent back and delivered in the last minute, retries included.
+    pub failing: Vec<((String, String), (i64, i64))>,
     pub ladder: Asked<Ladder>,
 }
 
@@ -90,7 +97,7 @@ async fn fill(cluster: &Cluster, q: &Question, a: &mut Answer) -> Result<(), ()>
         return Ok(());
     }
     a.offsets = Some(pass(cluster.all_offsets(&q.addr).await)?);
-    if q.slow {
+    if q.tables {
         a.topic_configs = Some(pass(cluster.topic_configs(&q.addr).await)?);
         a.group_configs = Some(pass(cluster.group_configs(&q.addr).await)?);
         a.modes = Some(pass(cluster.request_modes(&q.addr).await)?);
@@ -110,8 +117,32 @@ async fn fill(cluster: &Cluster, q: &Question, a: &mut Answer) -> Result<(), ()>
         let spans = pass(cluster.consume_time_spans(&q.addr, topic, group).await)?;
         a.spans.push(((topic.clone(), group.clone()), spans));
     }
+    if q.failing {
+        for (topic, group) in &q.spans {
+            let counts = failing(cluster, &q.addr, topic, group).await?;
+            a.failing.push(((topic.clone(), group.clone()), counts));
+        }
+    }
     if q.ladder {
         a.ladder = Some(pass(retry_ladder::levels(cluster, &q.addr).await)?);
     }
     Ok(())
+}
+
+/// Sent back and delivered in the last minute (315).
+async fn failing(
+    cluster: &Cluster,
+    addr: &str,
+    topic: &str,
+    group: &str,
+) -> Result<(i64, i64), ()> {
+    let minute = |name: &'static str, key: String| async move {
+        let stats = pass(cluster.broker_stats(addr, name, &key).await)?;
+        Ok::<i64, ()>(stats.ok().flatten().map_or(0, |s| s.minute.sum))
+    };
+    let key = format!("{topic}@{group}");
+    let retry = format!("{}@{group}", names::retry_topic(group));
+    let back = minute("SNDBCK_PUT_NUMS", key.clone()).await?;
+    let got = minute("GROUP_GET_NUMS", key).await? + minute("GROUP_GET_NUMS", retry).await?;
+    Ok((back, got))
 }

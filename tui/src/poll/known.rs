@@ -22,6 +22,8 @@ use crate::model::history::{Meter, Series};
 
 /// Groups whose BEHIND is asked in one round.
 const SPANS_MAX: usize = 12;
+/// Older store times of oldest messages are asked for again.
+const FIRSTS_FRESH_MS: i64 = 60_000;
 /// Groups that count as loud for the poller, when no list is on screen.
 const LOUD_MAX: usize = 20;
 
@@ -73,6 +75,8 @@ pub struct GroupMemory {
     pub dead: Meter,
     /// Milliseconds that the oldest unread message waits, by topic and broker.
     pub behind: BTreeMap<(String, String), crate::data::Fig<i64>>,
+    /// Sent back and delivered in the last minute, by topic and broker.
+    pub failing: BTreeMap<(String, String), (i64, i64)>,
     pub state: Option<(String, Option<i64>)>,
 }
 
@@ -84,6 +88,11 @@ pub struct Known {
     pub members: BTreeMap<String, Members>,
     pub memory: BTreeMap<String, GroupMemory>,
     pub topic_meters: BTreeMap<(String, String, i32), Meter>,
+    /// Deliveries of the open group by topic, broker and queue.
+    pub queue_meters: BTreeMap<(String, String, i32), Meter>,
+    metered: String,
+    /// When it was asked, and the store time of the oldest message, by topic, broker and queue.
+    pub firsts: BTreeMap<(String, String, i32), (i64, Option<i64>)>,
     pub in_series: Series,
     pub out_series: Series,
     topic_turn: usize,
@@ -231,6 +240,46 @@ impl Known {
         out
     }
 
+    /// Queues of a topic whose oldest message was not asked for lately: address, broker, queue.
+    pub fn firsts_wanted(
+        &self,
+        topic: &str,
+        now_ms: i64,
+        most: usize,
+    ) -> Vec<(String, String, i32)> {
+        let fresh = |name: &str, queue: i32| {
+            let asked = self.firsts.get(&(topic.to_owned(), name.to_owned(), queue));
+            asked.is_some_and(|(at, _)| now_ms - at < FIRSTS_FRESH_MS)
+        };
+        let mut out = Vec::new();
+        for (name, b) in self.each_master() {
+            let Some((_, extents)) = b.stats.get(topic) else { continue };
+            let old = extents.keys().filter(|q| !fresh(name, **q));
+            out.extend(old.map(|q| (b.addr.clone(), name.clone(), *q)));
+        }
+        out.truncate(most);
+        out
+    }
+
+    /// Takes readings of what the open group was given, queue by queue.
+    pub fn meter_queues(&mut self, group: &str, now_ms: i64) {
+        if self.metered != group {
+            self.queue_meters.clear();
+            group.clone_into(&mut self.metered);
+        }
+        let mut readings = Vec::new();
+        for topic in self.topics_of(group) {
+            for (name, b) in self.each_master() {
+                for (queue, offset) in Self::pulled(b, &topic, group).into_iter().flatten() {
+                    readings.push(((topic.clone(), name.clone(), *queue), (*offset).max(0) as u64));
+                }
+            }
+        }
+        for (key, offset) in readings {
+            self.queue_meters.entry(key).or_default().push(now_ms, offset);
+        }
+    }
+
     /// A member's own view.
     pub fn running(
         &mut self,
@@ -304,6 +353,10 @@ impl Known {
                 }
                 Err(_) => {}
             }
+        }
+        for ((topic, group), counts) in a.failing {
+            let memory = self.memory.entry(group).or_default();
+            memory.failing.insert((topic, a.name.clone()), counts);
         }
         self.take_groups(&a.name, a.members, a.spans, now_ms);
     }

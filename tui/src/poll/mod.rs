@@ -29,8 +29,17 @@ use known::Known;
 
 /// Every so many rounds what changes seldom is asked.
 const SLOW_EVERY: u64 = 15;
+/// Every so many rounds the tables of topics and groups are asked while they are small: a new topic or
+/// the first dead letter of a group shows soon.
+const TABLES_EVERY: u64 = 2;
+/// Topics up to which the tables count as small.
+const TABLES_SMALL: usize = 300;
+/// Every so many rounds the share of failing deliveries is asked.
+const FAILING_EVERY: u64 = 3;
 /// Topics that one broker is asked for in a round beyond the visible ones.
-const SWEEP_TOPICS: usize = 60;
+const SWEEP_TOPICS: usize = 40;
+/// Queues whose oldest message is asked for in a round.
+const FIRSTS_MAX: usize = 32;
 /// Groups whose members a broker is asked for in a round.
 const SWEEP_GROUPS: usize = 10;
 /// Longest pause between tries while nothing answers.
@@ -172,6 +181,8 @@ impl Poller {
         let spans = self.known.spans_wanted(&self.visible_groups());
         let first = self.round == 0;
         let watched = matches!(self.watch, Watch::Ladder | Watch::Group(_));
+        let small = self.known.topic_names().len() <= TABLES_SMALL;
+        let tables = slow || (small && self.round.is_multiple_of(TABLES_EVERY));
         self.known
             .addresses()
             .into_iter()
@@ -180,10 +191,12 @@ impl Poller {
                 id,
                 addr,
                 slow,
+                tables,
                 first,
                 topics: topics.clone(),
                 groups: groups.clone(),
                 spans: spans.clone(),
+                failing: self.round.is_multiple_of(FAILING_EVERY),
                 ladder: slow || watched,
             })
             .collect()
@@ -248,11 +261,13 @@ impl Poller {
         let now = self.cluster.now_ms();
         match self.watch.clone() {
             Watch::Topic(topic) => {
+                self.firsts(&topic).await;
                 let detail = rows::topic_detail(&self.known, &topic, now);
                 self.tell(Snapshot::Topic(topic, detail));
             }
             Watch::Group(group) => {
                 self.members(&group).await;
+                self.known.meter_queues(&group, now);
                 let detail = rows::group_detail(&self.known, &group, now);
                 self.tell(Snapshot::Group(group.clone(), detail));
                 self.letters(group).await;
@@ -271,6 +286,17 @@ impl Poller {
             let part =
                 self.ladder.part(&self.known, &dues, self.cluster.now_ms(), self.known.masters());
             self.tell(Snapshot::Ladder(part));
+        }
+    }
+
+    /// Asks how old the oldest message of each queue of the open topic is.
+    async fn firsts(&mut self, topic: &str) {
+        let now = self.cluster.now_ms();
+        for (addr, broker, queue) in self.known.firsts_wanted(topic, now, FIRSTS_MAX) {
+            let at = engine::client::figures::QueueAt { addr: &addr, topic, queue_id: queue };
+            if let Ok(first) = self.cluster.earliest_ms(at).await {
+                self.known.firsts.insert((topic.to_owned(), broker, queue), (now, first));
+            }
         }
     }
 

@@ -174,7 +174,7 @@ fn topic_row(
     }
     let readers: Vec<&GroupRow> =
         groups.iter().filter(|g| g.topics.contains(&Name::from(topic))).collect();
-    let system = is_system(topic);
+    let system = is_system(topic) || topic == names::reply_topic(&known.cluster);
     let few = counts.contains(&Fig::Few);
     TopicRow {
         name: topic.into(),
@@ -375,6 +375,14 @@ fn alerts(known: &Known, brokers: &[BrokerRow], dead: &[DeadGroup], now_ms: i64)
     out
 }
 
+fn first_age(known: &Known, b: &Broker, queue: &(String, String, i32), now_ms: i64) -> Fig<i64> {
+    match known.firsts.get(queue) {
+        None => Fig::Few,
+        Some((_, None)) => Fig::none("empty"),
+        Some((_, Some(ms))) => Fig::Known((now_ms + b.ahead_ms - ms).max(0)),
+    }
+}
+
 /// A topic opened.
 pub fn topic_detail(known: &Known, topic: &Name, now_ms: i64) -> Part<TopicDetail> {
     let mut detail = TopicDetail::default();
@@ -398,7 +406,12 @@ pub fn topic_detail(known: &Known, topic: &Name, now_ms: i64) -> Part<TopicDetai
                 in_rate: meter
                     .and_then(|m| m.rate(RATE_MS.0, RATE_MS.1))
                     .map_or(Fig::Few, Fig::Known),
-                first_age_ms: Fig::unknown("asked for only in the details of a queue"),
+                first_age_ms: first_age(
+                    known,
+                    b,
+                    &(topic.to_string(), name.clone(), *queue),
+                    now_ms,
+                ),
                 last_age_ms: newest
                     .map_or(Fig::none("empty"), |ms| Fig::Known((now_ms + b.ahead_ms - ms).max(0))),
             });

@@ -26,6 +26,7 @@ pub fn runtime_info(broker: &Broker, cx: &Cx) -> Reply {
     about_store(broker, &mut put);
     about_traffic(broker, &mut put);
     about_queues(&mut put);
+    super::timer::about(broker, cx.now_ms, &mut put);
     about_extensions(broker, &mut put);
     json(&KvTable { table })
 }
@@ -46,7 +47,8 @@ fn about_broker(broker: &Broker, now_ms: i64, put: Put<'_>) {
     put("bootTimestamp", broker.boot_ms.to_string());
     put("runtime", runtime);
     put("startAcceptSendRequestTimeStamp", "0".into());
-    for (level, _) in broker.delay_offsets.all() {
+    // Every level, also one that has delivered nothing yet: then its whole queue waits.
+    for level in 1..=i32::from(broker.levels.level_max()) {
         let delivered = broker.delay_offsets.get(level);
         let max = broker.store.max_offset(names::SCHEDULE_TOPIC, level - 1).0;
         put(&format!("scheduleMessageOffset_{level}"), format!("{delivered},{max}"));
@@ -115,11 +117,6 @@ fn about_queues(put: Put<'_>) {
     }
     put("EndTransactionQueueSize", "0".into());
     put("EndTransactionThreadPoolQueueCapacity", "100000".into());
-    for key in ["timerReadBehind", "timerOffsetBehind", "timerCongestNum"] {
-        put(key, "0".into());
-    }
-    put("timerEnqueueTps", "0.0".into());
-    put("timerDequeueTps", "0.0".into());
 }
 
 fn about_extensions(broker: &Broker, put: Put<'_>) {

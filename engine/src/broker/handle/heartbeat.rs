@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{body_of, json};
+use super::{body_of, json, request_mode};
 use crate::broker::Broker;
 use crate::broker::outcome::{Cx, Outcome, Reply};
 use crate::broker::state::connections::Member;
+use crate::broker::state::filters;
 use crate::decide::allocate::{self, Dealing};
 use crate::protocol::body::MessageQueue;
 use crate::protocol::body::heartbeat::{
@@ -42,6 +43,10 @@ pub fn heartbeat(broker: &Arc<Broker>, cx: &Cx, body: &[u8]) -> Outcome {
         let v2 = (data.heartbeat_fingerprint != 0).then_some(data.heartbeat_fingerprint);
         let known = broker.connections.fingerprint(&consumer.group_name);
         sub_changed |= v2.is_some() && known != v2;
+        if !data.without_sub {
+            let subscriptions = &consumer.subscription_data_set;
+            broker.filters.register(&consumer.group_name, subscriptions, cx.now_ms);
+        }
         let change = broker.connections.consumer(member.clone(), consumer, v2, data.without_sub);
         if change.joined || change.subscriptions {
             notify(broker, &consumer.group_name);
@@ -104,17 +109,25 @@ pub fn consumer_list(broker: &Broker, header: &ConsumerGroup<'_>) -> Reply {
 }
 
 /// 46: whether this broker can filter as the consumer wants it.
-pub fn check_config(body: &[u8]) -> Reply {
+pub fn check_config(broker: &Broker, body: &[u8]) -> Reply {
+    if body.is_empty() {
+        return Reply::ok();
+    }
     let config: CheckClientConfig = match body_of(body) {
         Ok(config) => config,
         Err(reply) => return reply,
     };
-    match config.subscription_data {
-        Some(subscription) if !subscription.is_tag() => Reply::error(format!(
-            "The broker does not support consumer to filter message by {}",
-            subscription.expression_type
-        )),
-        _ => Reply::ok(),
+    let Some(subscription) = config.subscription_data.filter(|s| !s.is_tag()) else {
+        return Reply::ok();
+    };
+    let kind = &subscription.expression_type;
+    if !broker.live().enable_property_filter {
+        let remark = format!("The broker does not support consumer to filter message by {kind}");
+        return Reply::error(remark);
+    }
+    match filters::compile(&subscription.sub_string, kind) {
+        Ok(_) => Reply::ok(),
+        Err(problem) => Reply::refuse(response_code::SUBSCRIPTION_PARSE_FAILED, problem),
     }
 }
 
@@ -134,6 +147,10 @@ pub fn query_assignment(broker: &Broker, body: &[u8]) -> Reply {
             queue_id,
         })
         .collect();
+    let mode = broker
+        .request_modes
+        .get(&query.topic, &query.consumer_group)
+        .filter(|set| set.mode == MessageRequestMode::Pop);
     let mine = if query.message_model == MessageModel::Broadcasting {
         queues
     } else {
@@ -141,14 +158,18 @@ pub fn query_assignment(broker: &Broker, body: &[u8]) -> Reply {
         if !ids.contains(&query.client_id) {
             return json(&Assignments { message_queue_assignments: None });
         }
-        {
-            let dealing = Dealing::from_name(&query.strategy_name).unwrap_or_default();
-            allocate::allocate(dealing, &query.client_id, &ids, &queues)
+        let dealing = Dealing::from_name(&query.strategy_name).unwrap_or_default();
+        match &mode {
+            Some(set) => {
+                let share = set.pop_share_queue_num;
+                request_mode::allocate(dealing, &query.client_id, &ids, &queues, share)
+            }
+            None => allocate::allocate(dealing, &query.client_id, &ids, &queues),
         }
     };
     let assigned = mine.into_iter().map(|message_queue| Assignment {
         message_queue,
-        mode: MessageRequestMode::Pull,
+        mode: mode.as_ref().map_or(MessageRequestMode::Pull, |set| set.mode),
         attachments: None,
     });
     json(&Assignments { message_queue_assignments: Some(assigned.collect()) })
@@ -157,6 +178,8 @@ pub fn query_assignment(broker: &Broker, body: &[u8]) -> Reply {
 /// What a closed connection leaves behind: its members are gone, the others hear of it.
 pub fn peer_gone(broker: &Broker, peer: u64) {
     broker.parked.peer_gone(peer);
+    broker.pop.pops.peer_gone(peer);
+    broker.pop.notifications.peer_gone(peer);
     for group in broker.connections.peer_gone(peer) {
         notify(broker, &group);
     }
@@ -171,6 +194,12 @@ pub fn expire(broker: &Broker, now_ms: i64) {
     for group in groups {
         notify(broker, &group);
     }
+    broker.filters.clean(now_ms, |group, topic| {
+        let subscribed = broker.connections.with_group(group, |members| {
+            members.subscriptions.get(topic).is_some_and(|subscription| !subscription.is_tag())
+        });
+        subscribed == Some(true)
+    });
 }
 
 /// A group that may not be made: 26.

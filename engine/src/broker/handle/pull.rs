@@ -7,15 +7,18 @@ use bytes::{Bytes, BytesMut};
 use crate::broker::Broker;
 use crate::broker::outcome::{self, Cx, Outcome, Reply};
 use crate::broker::state::connections::ConsumerGroup;
+use crate::broker::state::filters;
 use crate::broker::state::parked::Wait;
+use crate::decide::filter::Filter;
 use crate::decide::filter::tag::TagFilter;
 use crate::decide::pull_status::{
     self, Answer, GroupFacts, OfTopic, PullFacts, Status, Subscription, TopicFacts,
 };
-use crate::protocol::body::heartbeat::MessageModel;
+use crate::protocol::body::heartbeat::{EXPRESSION_TAG, MessageModel, SUBSCRIBE_ALL};
 use crate::protocol::code::{LITE_PULL_MESSAGE, PULL_MESSAGE};
 use crate::protocol::ext_fields::Fields;
 use crate::protocol::frame::Frame;
+use crate::protocol::record::RecordView;
 use crate::protocol::request::pull::{
     PULL_COMMIT, PULL_SUBSCRIPTION, PULL_SUSPEND, PullMessage, PullResponse,
 };
@@ -49,9 +52,9 @@ pub fn pull(broker: &Arc<Broker>, cx: &Cx, header: &PullMessage<'_>, frame: &Fra
     match serve(broker, cx, header, Pass::First) {
         Served::Reply(reply) => reply.into(),
         Served::Cold => Outcome::Cold,
-        Served::Nothing { reply, codes } => {
+        Served::Nothing { reply, filter } => {
             let may_wait = header.sys_flag & PULL_SUSPEND != 0;
-            if may_wait { park(broker, cx, header, frame, reply, codes) } else { reply.into() }
+            if may_wait { park(broker, cx, header, frame, reply, filter) } else { reply.into() }
         }
     }
 }
@@ -97,7 +100,7 @@ fn park(
     header: &PullMessage<'_>,
     frame: &Frame,
     reply: Reply,
-    codes: Vec<i32>,
+    filter: Filter,
 ) -> Outcome {
     let suspend_ms =
         if broker.live().long_polling_enable { header.suspend_ms } else { SHORT_POLL_MS };
@@ -111,7 +114,7 @@ fn park(
         group: header.group.to_owned(),
         deadline_ms: cx.now_ms + suspend_ms.clamp(0, SUSPEND_MS_MAX),
         offset: header.offset,
-        codes,
+        filter,
     };
     if !broker.parked.park(header.topic, header.queue_id, wait) {
         drop(reply);
@@ -132,10 +135,10 @@ enum Served {
     Reply(Reply),
     /// It has to wait for the disk.
     Cold,
-    /// Nothing new; the tag codes that would be.
+    /// Nothing new, and what would be.
     Nothing {
         reply: Reply,
-        codes: Vec<i32>,
+        filter: Filter,
     },
 }
 
@@ -161,17 +164,13 @@ fn serve(broker: &Arc<Broker>, cx: &Cx, header: &PullMessage<'_>, pass: Pass) ->
     broker.count_get(group, topic, messages, body.len(), answer.status == Status::Found);
     let reply = reply(broker, header, answer, body);
     if answer.may_park() {
-        let codes = match filter {
-            TagFilter::All => Vec::new(),
-            TagFilter::Codes(codes) => codes,
-        };
-        return Served::Nothing { reply, codes };
+        return Served::Nothing { reply, filter };
     }
     Served::Reply(reply)
 }
 
 /// Rows 1–14; the filter that the messages must pass.
-fn check(broker: &Broker, cx: &Cx, header: &PullMessage<'_>) -> Result<TagFilter, Reply> {
+fn check(broker: &Broker, cx: &Cx, header: &PullMessage<'_>) -> Result<Filter, Reply> {
     let in_request = header.sys_flag & PULL_SUBSCRIPTION != 0;
     let (made, group) = broker.group_or_new(header.group, cx.now_ms);
     if made {
@@ -183,7 +182,7 @@ fn check(broker: &Broker, cx: &Cx, header: &PullMessage<'_>) -> Result<TagFilter
     } else {
         broker
             .connections
-            .with_group(header.group, |members| registered(members, header))
+            .with_group(header.group, |members| registered(broker, members, header))
             .unwrap_or((Subscription::GroupOffline, None))
     };
     pull_status::check(&PullFacts {
@@ -203,7 +202,7 @@ fn check(broker: &Broker, cx: &Cx, header: &PullMessage<'_>) -> Result<TagFilter
         queue_id: header.queue_id,
         subscription,
         version_asked: header.sub_version,
-        sql_enabled: false,
+        sql_enabled: broker.live().enable_property_filter,
     })
     .map_err(|refusal| {
         let mut fields = Fields::new();
@@ -212,30 +211,37 @@ fn check(broker: &Broker, cx: &Cx, header: &PullMessage<'_>) -> Result<TagFilter
         }
         Reply::refuse(refusal.refusal.code, refusal.refusal.remark).with_fields(fields)
     })?;
-    Ok(filter.unwrap_or(TagFilter::All))
+    Ok(filter.unwrap_or(Filter::Tag(TagFilter::All)))
 }
 
-fn from_request(header: &PullMessage<'_>) -> (Subscription, Option<TagFilter>) {
-    let tag = header.expression_type.is_none_or(|kind| kind.is_empty() || kind == "TAG");
-    let parsed = if tag { TagFilter::parse(header.subscription.unwrap_or("*")).ok() } else { None };
-    (Subscription::InRequest { parsed: parsed.is_some() || !tag, tag }, parsed)
+fn from_request(header: &PullMessage<'_>) -> (Subscription, Option<Filter>) {
+    let text = header.subscription.unwrap_or(SUBSCRIBE_ALL);
+    let kind = header.expression_type.filter(|kind| !kind.is_empty() && *kind != EXPRESSION_TAG);
+    let filter = match kind {
+        None => TagFilter::parse(text).ok().map(Filter::Tag),
+        Some(kind) => filters::compile(text, kind).ok().map(|sql| Filter::Sql(Arc::new(sql))),
+    };
+    (Subscription::InRequest { parsed: filter.is_some(), tag: kind.is_none() }, filter)
 }
 
 fn registered(
+    broker: &Broker,
     members: &ConsumerGroup,
     header: &PullMessage<'_>,
-) -> (Subscription, Option<TagFilter>) {
-    let subscription = members.subscriptions.get(header.topic);
-    let of_topic = subscription.map(|subscription| {
-        let version = subscription.sub_version;
-        if subscription.is_tag() {
-            OfTopic::Tag { version }
-        } else {
-            OfTopic::Sql { version, filter: Some(version) }
-        }
-    });
+) -> (Subscription, Option<Filter>) {
     let broadcasting = members.model == MessageModel::Broadcasting;
-    (Subscription::Registered { broadcasting, of_topic }, subscription.map(|s| TagFilter::of(s)))
+    let Some(subscription) = members.subscriptions.get(header.topic) else {
+        return (Subscription::Registered { broadcasting, of_topic: None }, None);
+    };
+    let version = subscription.sub_version;
+    let (of_topic, filter) = if subscription.is_tag() {
+        (OfTopic::Tag { version }, Some(Filter::Tag(TagFilter::of(subscription))))
+    } else {
+        let found = broker.filters.get(header.group, header.topic);
+        let of_topic = OfTopic::Sql { version, filter: found.as_ref().map(|found| found.version) };
+        (of_topic, found.map(|found| Filter::Sql(found.filter)))
+    };
+    (Subscription::Registered { broadcasting, of_topic: Some(of_topic) }, filter)
 }
 
 /// Places the offset in the queue and reads; `None` when the read has to wait and may not.
@@ -243,7 +249,7 @@ fn look(
     broker: &Broker,
     wait: store::Wait,
     header: &PullMessage<'_>,
-    filter: &TagFilter,
+    filter: &Filter,
 ) -> Option<(Answer, Option<Read>)> {
     let extent = broker.extent(header.topic, header.queue_id);
     if let Some(answer) = pull_status::place(header.offset, Some(extent)) {
@@ -255,11 +261,18 @@ fn look(
         scan_units: SCAN_MAX,
     };
     let from = QueueOffset(header.offset.max(0).unsigned_abs());
-    let mut by_tag = |unit: &Unit| {
-        if filter.matches(unit.tags_code) { Match::Take } else { Match::Skip }
+    let mut by_unit = |unit: &Unit| match filter {
+        Filter::Tag(tags) if tags.matches(unit.tags_code) => Match::Take,
+        Filter::Tag(_) => Match::Skip,
+        Filter::Sql(_) => Match::NeedRecord,
+    };
+    let mut by_record = |record: &RecordView<'_>| match filter {
+        Filter::Tag(_) => true,
+        Filter::Sql(sql) => sql.matches(record.properties()),
     };
     let reads = broker.store.reads(wait);
-    match reads.read(header.topic, header.queue_id, from, limit, &mut by_tag, &mut |_| true) {
+    let (topic, queue) = (header.topic, header.queue_id);
+    match reads.read(topic, queue, from, limit, &mut by_unit, &mut by_record) {
         Ok(read) => {
             let next = read.next_offset.0 as i64;
             Some((Answer::new(status(read.status), header.offset, next), Some(read)))
@@ -326,7 +339,19 @@ pub fn arrived(broker: &Arc<Broker>, arrivals: &[Arrival]) {
     for arrival in arrivals {
         let (topic, queue) = (&*arrival.topic, arrival.queue_id);
         let next = arrival.next.0 as i64;
-        for wait in broker.parked.arrived(topic, queue, next, arrival.tags_code) {
+        // A record is read once for all who filter by properties, and only if there are any.
+        let record = broker
+            .parked
+            .needs_record(topic, queue)
+            .then(|| broker.record_at(arrival.log_offset.0 as i64))
+            .flatten();
+        let properties = record.as_ref().and_then(|record| RecordView::parse(record).ok());
+        let properties = properties.as_ref().map(RecordView::properties);
+        let wants = |filter: &Filter| match filter {
+            Filter::Tag(tags) => tags.matches(arrival.tags_code),
+            Filter::Sql(sql) => properties.is_none_or(|properties| sql.matches(properties)),
+        };
+        for wait in broker.parked.arrived(topic, queue, next, wants) {
             wake(broker, &wait, now_ms);
         }
     }

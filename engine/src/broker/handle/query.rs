@@ -5,6 +5,7 @@ use bytes::BytesMut;
 use super::json;
 use crate::broker::Broker;
 use crate::broker::outcome::Reply;
+use crate::protocol::body::heartbeat::SubscriptionData;
 use crate::protocol::body::offsets::{ConsumeQueueBody, ConsumeQueueUnit};
 use crate::protocol::properties::{self, key};
 use crate::protocol::record::RecordView;
@@ -88,7 +89,7 @@ pub fn by_offset(broker: &Broker, header: &ViewMessage) -> Reply {
 
 /// 321: units of a consume queue.
 pub fn consume_queue(broker: &Broker, header: &QueryConsumeQueue<'_>) -> Reply {
-    let QueryConsumeQueue { topic, queue_id, index, count, .. } = *header;
+    let QueryConsumeQueue { topic, queue_id, index, count, group } = *header;
     if !broker.store.queues(topic).contains(&queue_id) {
         return Reply::error(format!("{queue_id}@{topic} is not exist!"));
     }
@@ -105,8 +106,9 @@ pub fn consume_queue(broker: &Broker, header: &QueryConsumeQueue<'_>) -> Reply {
         Ok(units) => units,
         Err(error) => return Reply::error(error.to_string()),
     };
+    let (filter_data, subscription_data) = subscription(broker, topic, group);
     let body = ConsumeQueueBody {
-        filter_data: Some("null".into()),
+        filter_data,
         max_queue_index: max,
         min_queue_index: broker.min_offset(topic, queue_id),
         queue_data: units
@@ -118,7 +120,21 @@ pub fn consume_queue(broker: &Broker, header: &QueryConsumeQueue<'_>) -> Reply {
                 ..ConsumeQueueUnit::default()
             })
             .collect(),
-        subscription_data: None,
+        subscription_data,
     };
     json(&body)
+}
+
+/// What the group that was named reads of the topic, and a word about its compiled filter.
+fn subscription(
+    broker: &Broker,
+    topic: &str,
+    group: Option<&str>,
+) -> (Option<String>, Option<SubscriptionData>) {
+    let Some(group) = group.filter(|group| !group.trim().is_empty()) else { return (None, None) };
+    let found = broker.connections.with_group(group, |g| g.subscriptions.get(topic).cloned());
+    match found.flatten() {
+        Some(subscription) => (Some("null".to_owned()), Some((*subscription).clone())),
+        None => (Some(format!("{group}@{topic} is not online!")), None),
+    }
 }

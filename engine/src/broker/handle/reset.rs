@@ -1,9 +1,12 @@
 //! Moving a group by the broker: 222, 314 (semantics.md §12).
 
+use std::sync::Arc;
+
 use super::heartbeat::no_group;
-use super::json;
+use super::pull;
+use super::{json, reset_push};
 use crate::broker::Broker;
-use crate::broker::outcome::Reply;
+use crate::broker::outcome::{Cx, Reply};
 use crate::decide::reset;
 use crate::protocol::body::offsets::ResetOffsetBody;
 use crate::protocol::body::queue::MessageQueue;
@@ -11,12 +14,15 @@ use crate::protocol::request::offset::{CloneGroupOffset, ResetOffset};
 use crate::protocol::response_code;
 use crate::store::Boundary;
 
-/// 222: sets the offsets of one queue or of all, while consumers stay online.
-pub fn reset_offsets(broker: &Broker, header: &ResetOffset<'_>) -> Reply {
+/// 222: sets the offsets of one queue or of all, while consumers stay online; or has them do it.
+pub fn reset_offsets(broker: &Arc<Broker>, cx: &Cx, header: &ResetOffset<'_>) -> Reply {
     let Some(topic) = broker.topics.get(header.topic) else {
         let remark = format!("Topic {} does not exist", header.topic);
         return Reply::refuse(response_code::TOPIC_NOT_EXIST, remark);
     };
+    if !broker.live().use_server_side_reset_offset {
+        return reset_push::reset(broker, cx, header, &topic);
+    }
     if broker.groups.get(header.group).is_none() {
         let remark = format!("Group {} does not exist", header.group);
         return Reply::refuse(response_code::SUBSCRIPTION_GROUP_NOT_EXIST, remark);
@@ -54,11 +60,15 @@ fn at_time(broker: &Broker, header: &ResetOffset<'_>, queue: i32) -> i64 {
     broker.offset_by_time(header.topic, queue, header.timestamp, Boundary::Lower)
 }
 
-fn apply(broker: &Broker, header: &ResetOffset<'_>, targets: &[(i32, i64)]) -> Reply {
+fn apply(broker: &Arc<Broker>, header: &ResetOffset<'_>, targets: &[(i32, i64)]) -> Reply {
     let mut body = ResetOffsetBody::default();
     for (queue_id, offset) in targets {
         broker.offsets.commit(header.group, header.topic, *queue_id, *offset);
         broker.resets.put(header.group, header.topic, *queue_id, *offset);
+        // A pull that waits is told at once; on other brokers it hears of it with the next message.
+        for wait in broker.parked.take_group(header.topic, *queue_id, header.group) {
+            pull::wake(broker, &wait, broker.clock.wall_ms());
+        }
         let queue = MessageQueue {
             topic: header.topic.to_owned(),
             broker_name: broker.config.broker_name.clone(),

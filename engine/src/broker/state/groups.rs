@@ -72,6 +72,24 @@ impl Groups {
         })
     }
 
+    /// Forbids a group to read a topic, or allows it again; `false` when it is as it was.
+    pub fn forbid(&self, group: &str, topic: &str, forbidden: bool, now_ms: i64) -> bool {
+        self.change(now_ms, |next| {
+            let topics = next.forbidden.entry(group.to_owned()).or_default();
+            let old = topics.get(topic).copied().unwrap_or(0);
+            let bits = if forbidden { old | 1 } else { old & !1 };
+            if bits == 0 {
+                topics.remove(topic);
+            } else {
+                topics.insert(topic.to_owned(), bits);
+            }
+            if next.forbidden.get(group).is_some_and(BTreeMap::is_empty) {
+                next.forbidden.remove(group);
+            }
+            bits != old
+        })
+    }
+
     fn change(&self, now_ms: i64, apply: impl FnOnce(&mut Snapshot) -> bool) -> bool {
         let _writer = lock(&self.writer);
         let mut next = Snapshot::clone(&self.current.load());

@@ -2,14 +2,19 @@
 
 pub mod connections;
 pub mod delay_offsets;
+pub mod filters;
 pub mod groups;
 pub mod offsets;
 pub mod order_locks;
 pub mod parked;
 pub mod persist;
+pub mod pop_parked;
+pub mod pop_state;
+pub mod request_modes;
 pub mod reset_pending;
 pub mod settings;
 pub mod stats;
+pub mod timers;
 pub mod topics;
 pub mod traffic;
 pub mod transactions;

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::lock;
 use crate::broker::outcome::{Answer, PeerId};
+use crate::decide::filter::Filter;
 use crate::decide::flow::{self, Poll};
 use crate::protocol::frame::Frame;
 
@@ -25,8 +26,8 @@ pub struct Wait {
     pub deadline_ms: i64,
     /// Next queue offset that it waits for.
     pub offset: i64,
-    /// Tag codes it wants; empty for all.
-    pub codes: Vec<i32>,
+    /// What it wants.
+    pub filter: Filter,
 }
 
 #[derive(Debug, Default)]
@@ -59,20 +60,36 @@ impl Parked {
         self.count.load(Ordering::Acquire) == 0
     }
 
-    /// Takes the waits that a message with this tag code at `offset` wakes.
-    pub fn arrived(&self, topic: &str, queue: i32, next_offset: i64, tags_code: i64) -> Vec<Wait> {
+    /// Takes the waits that a message wakes: it lies before `next_offset`, and `wants` says whether
+    /// a filter takes it.
+    pub fn arrived(
+        &self,
+        topic: &str,
+        queue: i32,
+        next_offset: i64,
+        wants: impl Fn(&Filter) -> bool,
+    ) -> Vec<Wait> {
         if self.is_empty() {
             return Vec::new();
         }
-        self.take_where(topic, queue, |wait| {
-            next_offset > wait.offset
-                && (wait.codes.is_empty() || wait.codes.contains(&(tags_code as i32)))
-        })
+        self.take_where(topic, queue, |wait| next_offset > wait.offset && wants(&wait.filter))
+    }
+
+    /// Whether someone waits on a queue who has to see a message to know whether he wants it.
+    pub fn needs_record(&self, topic: &str, queue: i32) -> bool {
+        let table = lock(&self.table);
+        let waits = table.queues.get(topic).and_then(|queues| queues.get(&queue));
+        waits.is_some_and(|waits| waits.iter().any(|wait| matches!(wait.filter, Filter::Sql(_))))
     }
 
     /// Takes every wait on a queue.
     pub fn take_queue(&self, topic: &str, queue: i32) -> Vec<Wait> {
         self.take_where(topic, queue, |_| true)
+    }
+
+    /// Takes the waits of a group on a queue: it was moved, and shall hear of it now.
+    pub fn take_group(&self, topic: &str, queue: i32, group: &str) -> Vec<Wait> {
+        self.take_where(topic, queue, |wait| wait.group == group)
     }
 
     fn take_where(&self, topic: &str, queue: i32, wakes: impl Fn(&Wait) -> bool) -> Vec<Wait> {

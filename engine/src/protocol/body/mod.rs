@@ -6,6 +6,7 @@
 #![allow(missing_docs, reason = "members carry the wire's names; the spec explains them")]
 
 pub mod connection;
+pub mod filter_data;
 pub mod group_config;
 pub mod ha;
 pub mod heartbeat;

@@ -1,6 +1,13 @@
 //! Subscription groups (remoting.md §11.10).
 
 request! {
+    /// Whether a group may read a topic; asked, or set.
+    pub struct GroupForbiddenOf<'a> {
+        group: &'a str = "group",
+        topic: &'a str = "topic",
+        readable: Option<bool> = "readable",
+    }
+
     /// A subscription group.
     pub struct GroupOf<'a> {
         group: &'a str = "group",

@@ -1,6 +1,13 @@
 //! Offsets of queues and groups, resets (remoting.md §11.3, §11.6).
 
 request! {
+    /// Offsets of a group beside those of the others.
+    pub struct CorrectionOffset<'a> {
+        filter_groups: Option<&'a str> = "filterGroups",
+        compare_group: &'a str = "compareGroup",
+        topic: &'a str = "topic",
+    }
+
     /// A queue of a topic.
     pub struct QueueOf<'a> {
         topic: &'a str = "topic",

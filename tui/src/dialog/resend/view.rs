@@ -219,15 +219,17 @@ impl Resend {
         let Some(plan) = self.plan() else { return Vec::new() };
         let mut lines = Vec::new();
         let again = self.again();
+        let on_way = plan.twice.iter().filter(|t| **t == Twice::OnItsWay).count();
+        let before = again.saturating_sub(on_way);
         let why = plan.twice.iter().find_map(|t| match t {
             Twice::Sent(text) | Twice::DiedAgain(text) => Some(text.as_str()),
             _ => None,
         });
         let mut line = vec![seg(
-            if again > 0 { Role::Warn } else { Role::Text },
+            if before > 0 { Role::Warn } else { Role::Text },
             match why {
-                Some(why) => format!("{again} sent back before: {why}"),
-                None => format!("{again} sent back before"),
+                Some(why) => format!("{before} sent back before: {why}"),
+                None => format!("{before} sent back before"),
             },
         )];
         if again > 0 {
@@ -235,7 +237,6 @@ impl Resend {
             line.push(seg(role, format!("  {} leave out", tick(self.leave_out))));
         }
         lines.push(line);
-        let on_way = plan.twice.iter().filter(|t| **t == Twice::OnItsWay).count();
         let not = plan.twice.iter().filter(|t| **t == Twice::NotChecked).count();
         let mut text = format!("{on_way} on their way from another machine");
         if not > 0 {

@@ -133,7 +133,7 @@ fn row(
         trend: row.trend,
         nothing_delivered_ms: memory.pulled.still_ms(),
         nothing_committed_ms: memory.committed.still_ms(),
-        failing: None,
+        failing: failing(memory, row.ordered || row.kind == GroupKind::Pop),
         in_rate: &row.in_rate,
         out_rate: &row.out_rate,
     });
@@ -298,6 +298,16 @@ fn since(memory: &mut Option<(String, Option<i64>)>, state: &GroupState, now_ms:
     }
 }
 
+/// Percent of deliveries sent back in the last minute; ordered and pop groups send nothing back.
+fn failing(memory: &crate::poll::known::GroupMemory, never: bool) -> Option<u8> {
+    let back: i64 = memory.failing.values().map(|c| c.0).sum();
+    let got: i64 = memory.failing.values().map(|c| c.1).sum();
+    if never || got <= 0 {
+        return None;
+    }
+    Some((back.clamp(0, got) * 100 / got) as u8)
+}
+
 /// What stands out, worst first.
 fn findings(known: &Known, group: &str, topics: &[Name], lag: &Fig<u64>) -> Vec<String> {
     let mut out = Vec::new();
@@ -364,7 +374,11 @@ pub fn queues(known: &Known, group: &str, _now_ms: i64) -> Vec<GroupQueue> {
                         Some(0) => Fig::Known(0),
                         _ => behind.map_or(Fig::Few, most),
                     },
-                    out_rate: Fig::unknown("not told for one queue"),
+                    out_rate: known
+                        .queue_meters
+                        .get(&(topic.clone(), name.clone(), queue))
+                        .and_then(|m| m.rate(RATE_MS.0, RATE_MS.1))
+                        .map_or(Fig::Few, Fig::Known),
                     in_flight: flight.map_or(Fig::unknown("the broker does not tell"), |(p, c)| {
                         Fig::Known((p - c).max(0) as u64)
                     }),
