@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use super::{details, draw as draw_main, help, sort_letters};
 use crate::app::{App, InputKind, Pending};
 use crate::data::{Fig, Link};
+use crate::dialog::Dialog;
 use crate::format;
 use crate::keymap::{self, Kind};
 use crate::model::clock::TimeMode;
@@ -143,9 +144,10 @@ fn header_left(app: &App, wide: bool, base: Role) -> Vec<Seg> {
         Link::Gone { since_ms, next_try_ms, .. } => {
             let zone = app.zone();
             let left = format::duration((next_try_ms - app.now_ms).max(0));
+            let next = if wide { ", next try in " } else { ", try in " };
             line.push(seg(
                 Role::AlertCritical,
-                format!("✗ no connection since {}, next try in {left}", zone.hms(*since_ms)),
+                format!("✗ no connection since {}{next}{left}", zone.hms(*since_ms)),
             ));
         }
         Link::Up => line.extend(header_figures(app, wide)),
@@ -340,6 +342,9 @@ fn draw_status(app: &App, c: &mut Canvas, area: Rect, alerts: &[Seg]) {
 
 /// Keys for the last row: name and label, as the keymap has them.
 pub fn shown_keys(app: &App) -> Vec<(String, String)> {
+    if let Some(keys) = app.dialog.as_ref().map(Dialog::keys).filter(|k| !k.is_empty()) {
+        return keys.iter().map(|(k, l)| ((*k).to_owned(), (*l).to_owned())).collect();
+    }
     if app.dialog.is_some() {
         return keymap::footer(&[keymap::Layer::Dialog], true)
             .iter()

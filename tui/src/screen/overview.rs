@@ -188,6 +188,10 @@ fn draw_groups(app: &App, c: &mut Canvas, area: Rect, table_area: Rect) {
     c.separator(area, table_area.y.saturating_sub(1), "Groups: what needs a look", &right);
     let view = View { columns: COLUMNS, list, keys: &keys, cursor, focus: true };
     table::draw(c, table_area, &view, &mut |i| row(app, &items[i]));
+    if items.is_empty() && app.shows_card() {
+        draw_card(app, c, rows(table_area, 0, table_area.height));
+        return;
+    }
     if items.is_empty() {
         let total = app.picture().groups.get().map_or(0, Vec::len);
         let text = nothing(&app.picture().groups, total, &list.filter, "groups", &card(app));
@@ -195,12 +199,40 @@ fn draw_groups(app: &App, c: &mut Canvas, area: Rect, table_area: Rect) {
     }
 }
 
+/// The first-run card: where everything is, and how a client connects. It stands in place of the empty
+/// table until the first message.
+fn draw_card(app: &App, c: &mut Canvas, area: Rect) {
+    let Some(e) = &app.session.embedded else { return };
+    c.clear(area);
+    let room = usize::from(area.width.saturating_sub(13));
+    let data = crate::widget::text::cut_middle(&e.data_dir, room);
+    let at = &e.listen;
+    let rows = [
+        ("Listens", format!("name server on {at}, the broker beside it"), Role::Text),
+        ("Data in", data, Role::Text),
+        ("Java", format!("producer.setNamesrvAddr(\"{at}\");"), Role::JsonString),
+        ("Go", format!("producer.WithNameServer([]string{{\"{at}\"}})"), Role::JsonString),
+        ("Python", format!("producer.set_name_server_address('{at}')"), Role::JsonString),
+        (
+            "Next",
+            "send to any topic; mqdeck --demo shows life; ? lists the keys".to_owned(),
+            Role::Text,
+        ),
+        ("", "Esc closes this, and so does the first message.".to_owned(), Role::TextDim),
+    ];
+    for (i, (label, text, role)) in rows.iter().enumerate().take(usize::from(area.height)) {
+        let y = area.y + i as u16;
+        c.put(area.x + 1, y, 9, label, Role::TextDim);
+        c.put(area.x + 10, y, area.width.saturating_sub(11), text, *role);
+    }
+}
+
 /// What to do with an empty cluster.
 fn card(app: &App) -> String {
     match &app.session.embedded {
         Some(e) => format!(
-            "An empty cluster is fine. Name server and broker listen on {}, data lie in {}. \
-             Point a client's name server address there; mqdeck --demo shows life.",
+            "An empty cluster is fine: no consumer group has connected yet. The name server \
+             listens on {}, data lie in {}; mqdeck --demo shows life.",
             e.listen, e.data_dir
         ),
         None => "An empty cluster is fine: no consumer group has connected yet.".to_owned(),
@@ -315,7 +347,8 @@ fn worst_put(app: &App, of: impl Fn(&BrokerRow) -> &Fig<f64>) -> String {
         .filter_map(|b| of(b).value().map(|v| (*v, &b.name)))
         .max_by(|a, b| a.0.total_cmp(&b.0));
     match worst {
-        None => "?".to_owned(),
+        None if unknown || masters(app).next().is_none() => "?".to_owned(),
+        None => "–".to_owned(),
         Some((ms, name)) => {
             format!("{}{} ({name})", if unknown { "≥" } else { "" }, brokers::ms(ms))
         }

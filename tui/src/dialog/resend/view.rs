@@ -25,7 +25,7 @@ impl Resend {
         let width = if wide { 116 } else { 78 };
         let height = if wide { 18 } else { 16 };
         let more = if self.list_all || self.run != Run::Not { 6 } else { 0 };
-        let area = shell(c, screen, &title, width, height + more);
+        let area = shell(c, screen, &title, self.esc(), (width, height + more));
         let inner = inside(area);
         if inner.height < 4 || inner.width < 10 {
             return;
@@ -300,7 +300,9 @@ impl Resend {
                 c.put_right(area.x + 2, area.right() - 2, y, &text, Role::TextStrong);
             }
             Run::Done(_) => {
-                c.put(area.x + 2, y, 30, "f retries what failed", Role::TextDim);
+                if self.some_failed() {
+                    c.put(area.x + 2, y, 30, "f retries what failed", Role::TextDim);
+                }
                 buttons(c, area, y, &[("Esc Close", true, true)]);
             }
         }
