@@ -237,10 +237,9 @@ impl Resend {
     /// Keys for the last row while it runs and after.
     pub fn keys(&self) -> &'static [(&'static str, &'static str)] {
         match self.run {
-            Run::Not => &[],
+            Run::Not | Run::Stopping => &[],
             Run::Going => &[("p", "pause"), ("Esc", "stop")],
             Run::Paused => &[("p", "go on"), ("Esc", "stop")],
-            Run::Stopping => &[],
             Run::Done(_) if self.some_failed() => {
                 &[("f", "check what failed again"), ("j k", "scroll"), ("Esc", "close")]
             }
@@ -585,7 +584,9 @@ impl Resend {
         }
         let selected = self.outcomes.len();
         let left_out = self.letters.len().saturating_sub(selected);
-        let mut text = if sent == selected {
+        let mut text = if sent == 1 && selected == 1 {
+            "Sent".to_owned()
+        } else if sent == selected {
             format!("All {sent} sent")
         } else {
             format!("{sent} of {selected} sent")

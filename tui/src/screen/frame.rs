@@ -351,6 +351,13 @@ pub fn shown_keys(app: &App) -> Vec<(String, String)> {
             .map(|b| (keymap::shown(b.keys[0]), b.label.to_owned()))
             .collect();
     }
+    if let Some(input) = &app.input {
+        let [enter, esc] = match input.kind {
+            InputKind::Filter => ["keep the filter", "drop it"],
+            InputKind::ToTime | InputKind::ToOffset => ["go there", "cancel"],
+        };
+        return vec![("Enter".to_owned(), enter.to_owned()), ("Esc".to_owned(), esc.to_owned())];
+    }
     let layers = app.layers();
     match app.pending {
         Pending::Prefix(prefix) => keymap::continuations(&layers, prefix, app.can_write())
@@ -371,7 +378,7 @@ pub fn shown_keys(app: &App) -> Vec<(String, String)> {
 fn draw_keys(app: &App, c: &mut Canvas, area: Rect) {
     let keys = shown_keys(app);
     let help = ("?".to_owned(), "help".to_owned());
-    let has_help = app.dialog.is_none();
+    let has_help = app.dialog.is_none() && app.input.is_none();
     let end = if has_help {
         let x = area.right().saturating_sub(7);
         c.put(x, area.y, 2, &format!("{} ", help.0), Role::Key);

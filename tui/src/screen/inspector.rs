@@ -264,16 +264,13 @@ fn draw_text(c: &mut Canvas, area: Rect, at: &MessageAt, view: BodyView) {
             c.line(area.x + 1, y, room, &hex::line(body, index));
             continue;
         }
-        let number = match &json_lines {
-            Some(lines) => {
-                c.line(area.x + 6, y, room.saturating_sub(5), &lines[index]);
-                Some(index + 1)
-            }
-            None => {
-                let (number, line) = &text_lines[index];
-                c.put(area.x + 6, y, room.saturating_sub(5), line, Role::Text);
-                *number
-            }
+        let number = if let Some(lines) = &json_lines {
+            c.line(area.x + 6, y, room.saturating_sub(5), &lines[index]);
+            Some(index + 1)
+        } else {
+            let (number, line) = &text_lines[index];
+            c.put(area.x + 6, y, room.saturating_sub(5), line, Role::Text);
+            *number
         };
         let number = number.map_or_else(String::new, |n| n.to_string());
         c.put_right(area.x, area.x + 5, y, &number, Role::TextDim);

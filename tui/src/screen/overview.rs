@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use super::parts::{nothing, right_title, sentence};
 use super::{TALL, WIDE, brokers, current, dead_letters, groups};
 use crate::app::App;
-use crate::data::{BrokerRow, Fig, Flag, GroupRow, Loss, Name};
+use crate::data::{BrokerRow, Fig, Flag, GroupRow, Loss, Name, Part};
 use crate::effect::Effect;
 use crate::format;
 use crate::keymap::Kind;
@@ -455,14 +455,23 @@ fn dead_line(app: &App) -> Vec<Seg> {
 fn dead_lines(app: &App) -> Vec<(Option<String>, Vec<Seg>)> {
     const ROWS: usize = 4;
     let rows = app.picture().dead.get().map_or(&[][..], Vec::as_slice);
+    let key = || Some("dead".to_owned());
+    if rows.is_empty() {
+        let text = match &app.picture().dead {
+            Part::Ready(_) => "no dead letters",
+            Part::Refused(_) => "dead letters cannot be read",
+            _ => "reading dead letters…",
+        };
+        return vec![(key(), vec![seg(Role::TextDim, text)])];
+    }
     let mut lines = vec![(
-        Some("dead".to_owned()),
+        None,
         vec![seg(
             Role::TextDim,
             "GROUP                     OPEN     OF  NEW 1h   OLDEST     LAST  FROM TOPIC",
         )],
     )];
-    for row in rows.iter().take(ROWS) {
+    for (i, row) in rows.iter().take(ROWS).enumerate() {
         let text = format!(
             "{:<22} {:>7} {:>6} {:>7} {:>8} {:>8}  {}",
             crate::widget::text::cut_middle(&row.group, 22),
@@ -473,13 +482,20 @@ fn dead_lines(app: &App) -> Vec<(Option<String>, Vec<Seg>)> {
             format::ago(&row.last_age_ms),
             row.from.text(Clone::clone)
         );
-        lines.push((None, vec![seg(Role::Text, text)]));
+        lines.push((key().filter(|_| i == 0), vec![seg(Role::Text, text)]));
     }
     if rows.len() > ROWS {
         let text = format!("{} more", rows.len() - ROWS);
         lines.push((None, vec![seg(Role::TextDim, text)]));
     }
     lines
+}
+
+/// What waits in the delay levels while nobody asked whose it is.
+fn not_split(app: &App) -> Option<String> {
+    let ladder = app.picture().ladder.get().filter(|l| l.scan_left.is_none())?;
+    let delayed = crate::data::fig::sum(ladder.levels.iter().map(|l| &l.delayed));
+    (delayed.value() != Some(&0)).then(|| format::fig_count(&delayed))
 }
 
 fn retry_line(app: &App) -> Vec<Seg> {
@@ -496,7 +512,10 @@ fn retry_line(app: &App) -> Vec<Seg> {
         .take(NAMED)
         .map(|g| format!("{} {}", g.name, format::fig_count(&g.retry)))
         .collect();
-    parts.push(format!("user delays {}", format::fig_count(&cl.user_delays)));
+    parts.push(match not_split(app) {
+        Some(delayed) => format!("{delayed} delayed in all, not split yet (4, then ^F)"),
+        None => format!("user delays {}", format::fig_count(&cl.user_delays)),
+    });
     vec![
         seg(Role::TextDim, "retry "),
         seg(Role::Text, format!("{}: {}", format::fig_count(&cl.retry), parts.join(" · "))),

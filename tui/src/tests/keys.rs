@@ -261,6 +261,7 @@ fn a_filter_applies_while_typed_and_esc_clears_it() {
     let mut deck = Deck::new((80, 24));
     deck.press("3 / 'bill");
     assert!(deck.text().contains("1 of 41 · filter bill"), "{}", deck.text());
+    assert!(deck.text().contains("Enter keep the filter  Esc drop it"), "{}", deck.text());
     deck.press("enter 3");
     assert_eq!(deck.app.kind(), Kind::Groups);
     deck.press("esc");
