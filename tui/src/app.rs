@@ -173,6 +173,7 @@ impl App {
 
     /// Goes to a screen; it is as it was left.
     pub fn go(&mut self, kind: Kind) {
+        self.toast = None;
         let root = self.stack.drain(..).next();
         if let Some(root) = root {
             self.left.insert(root.at.kind(), root);

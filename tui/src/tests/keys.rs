@@ -216,6 +216,20 @@ fn enter_on_a_delay_level_opens_its_queues() {
 }
 
 #[test]
+fn older_than_beyond_the_end_is_the_newest_page() {
+    let mut deck = Deck::new((80, 24));
+    deck.press("2 enter enter");
+    let crate::place::At::Messages(at) = &mut deck.app.place_mut().at else { panic!() };
+    let Some(Ok(page)) = &at.page else { panic!("the deck answers") };
+    let mut empty = page.as_ref().clone();
+    empty.messages.clear();
+    at.page = Some(Ok(std::sync::Arc::new(empty)));
+    deck.press("[");
+    let newest = |e: &Effect| matches!(e, Effect::ReadMessages(_, _, crate::effect::From::Newest));
+    assert!(deck.effects.last().is_some_and(newest), "{}", deck.text());
+}
+
+#[test]
 fn a_long_text_body_is_folded_not_cut() {
     let mut deck = Deck::new((80, 24));
     deck.press("2 enter enter enter v");

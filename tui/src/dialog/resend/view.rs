@@ -94,7 +94,11 @@ impl Resend {
         );
         at +=
             c.put(at, y, right.saturating_sub(at), &order, focus_role(self.focus == Focus::Order));
-        at += c.put(at, y, right.saturating_sub(at), "  stop after ", Role::Text);
+        let label = "  stop after ";
+        if at + label.len() as u16 + 6 > right {
+            return;
+        }
+        at += c.put(at, y, right.saturating_sub(at), label, Role::Text);
         self.stop_after.draw(c, (at, y), 6, self.focus == Focus::Stop, "");
         c.put(at + 7, y, right.saturating_sub(at + 7), "failures", number);
     }
