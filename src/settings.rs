@@ -1,4 +1,5 @@
 //! Layers of the configuration: defaults < file < `MQDECK_*` < flags; every value knows its origin.
+//! What was changed over the wire is shown on top of them; to obey it is the engine's business.
 //!
 //! Key names come from the types themselves, so that a new key of the engine needs no line here. What
 //! a value means is its user's business. Spec: architecture.md §10, console-ux.md §13.
@@ -8,7 +9,9 @@ use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
-use engine::config::{BrokerConfig, EngineConfig, NamesrvConfig};
+use engine::config::{
+    BrokerConfig, CHANGED_BROKER_FILE, CHANGED_NAMESRV_FILE, EngineConfig, NamesrvConfig,
+};
 use etcetera::BaseStrategy;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -160,12 +163,8 @@ impl Settings {
             let place = place.map_or("default", String::as_str);
             return Err(usage(format!("{place}: {key} {must}")));
         }
-        let data_dir = match &self.values.data_dir {
-            Some(dir) => dir.clone(),
-            None => platform()?.data_dir().join("mqdeck"),
-        };
         Ok(EngineConfig {
-            data_dir,
+            data_dir: self.data_dir()?,
             listen: self.values.listen,
             advertise: advertised(self.values.listen, self.values.advertise.as_deref())?,
             broker: self.values.broker.clone(),
@@ -174,14 +173,36 @@ impl Settings {
         })
     }
 
+    fn data_dir(&self) -> anyhow::Result<PathBuf> {
+        match &self.values.data_dir {
+            Some(dir) => Ok(dir.clone()),
+            None => Ok(platform()?.data_dir().join("mqdeck")),
+        }
+    }
+
+    /// The layers with what was changed over the wire, which the engine itself puts on top.
+    fn in_force(&self) -> Layers {
+        let mut layers = self.layers.clone();
+        let Ok(dir) = self.data_dir() else { return layers };
+        for (section, name) in [("broker", CHANGED_BROKER_FILE), ("namesrv", CHANGED_NAMESRV_FILE)]
+        {
+            let path = dir.join("config").join(name);
+            if let Ok(text) = std::fs::read_to_string(&path) {
+                layers.changed(section, &text, &path.display().to_string());
+            }
+        }
+        layers
+    }
+
     /// Every value with its origin, readable as a configuration file.
     pub fn show(&self) -> String {
         let mut text = String::new();
-        self.layers.show(None, &mut text);
+        let layers = self.in_force();
+        layers.show(None, &mut text);
         for section in SECTIONS {
             // Writing to a string does not fail.
             let _ = writeln!(text, "\n[{section}]");
-            self.layers.show(Some(section), &mut text);
+            layers.show(Some(section), &mut text);
         }
         text
     }
@@ -385,6 +406,16 @@ impl Layers {
         })
     }
 
+    /// Puts `key=value` lines on top; a line that does not fit is left out, as by the engine.
+    fn changed(&mut self, section: &str, text: &str, origin: &str) {
+        for (key, value) in text.lines().filter_map(|line| line.split_once('=')) {
+            if self.keys(Some(section)).any(|known| known == key) {
+                // The engine tells in its log what does not fit.
+                let _ = self.set_from_text(Some(section), key, value, origin);
+            }
+        }
+    }
+
     fn flags(&mut self, flags: &Common) -> Result<(), String> {
         let text = |value: String| Value::String(value);
         let dir = flags.data_dir.as_ref().map(|dir| dir.to_string_lossy().into_owned());
@@ -493,6 +524,18 @@ mod tests {
         let mut layers = Layers::default();
         let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         layers.environment(pairs).map(|()| layers)
+    }
+
+    #[test]
+    fn what_was_changed_over_the_wire_is_shown_with_its_file() {
+        let mut layers = Layers::default();
+        let text = "# heading\nfileReservedTime=73\nbrokerPermission=4\nnoSuch=1\nlistenPort=x\n";
+        layers.changed("broker", text, "dir/mqdeck.properties");
+        let mut shown = String::new();
+        layers.show(Some("broker"), &mut shown);
+        let line = shown.lines().find(|line| line.starts_with("fileReservedTime")).unwrap();
+        assert!(line.contains("= 73") && line.ends_with("# dir/mqdeck.properties"), "{line}");
+        assert!(!shown.contains("noSuch"));
     }
 
     #[test]

@@ -469,3 +469,37 @@ fn a_breach_is_told_with_its_line_and_row() {
     let tests = "use crate::protocol;\n\n#[cfg(test)]\nmod tests { use tokio::spawn; }\n";
     assert!(told("engine/src/decide/retry.rs", tests).is_empty());
 }
+
+/// `fileReservedTime` → `file_reserved_time`.
+fn field(key: &str) -> String {
+    let mut name = String::new();
+    for c in key.chars() {
+        if c.is_ascii_uppercase() {
+            name.push('_');
+        }
+        name.push(c.to_ascii_lowercase());
+    }
+    name
+}
+
+/// What may change at run time is read from the settings in force, never from those of the start.
+#[test]
+fn settings_that_may_change_are_read_where_they_change() {
+    let table = fs::read_to_string(root().join("engine/src/broker/state/settings.rs")).unwrap();
+    let table = table.split_once("RUN_TIME").unwrap().1.split_once("];").unwrap().0;
+    let keys: Vec<String> =
+        table.split("(\"").skip(1).map(|row| field(row.split_once('"').unwrap().0)).collect();
+    assert!(keys.len() > 10, "{keys:?}");
+    let mut wrong = Vec::new();
+    for (name, text) in sources("engine/src/broker") {
+        for (at, line) in without_tests(&text).lines().enumerate() {
+            for key in &keys {
+                let stale = [format!("broker.config.{key}"), format!("self.config.{key}")];
+                if stale.iter().any(|stale| line.contains(stale.as_str())) {
+                    wrong.push(format!("{name}:{}: use live() for {key}", at + 1));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -1,7 +1,7 @@
 //! The real binary in a pseudo-terminal: a message dies in a consumer of ours, is seen, and one key
 //! brings it back; a group is replayed by typing how far.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stderr)] // all of this is tests; a failure shows its screen
 
 mod test_support;
 

@@ -3,6 +3,8 @@
 //! Laws of architecture.md §7: at or above the durable offset the first invalid record is the end of
 //! the log; below it, it is damage, listed and passed over; queues and index are made again.
 
+#![allow(clippy::unwrap_used)] // all of this is tests
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,6 +3,8 @@
 //! Laws: what was acknowledged is read, in order, without holes; a power cut takes only what was not
 //! flushed, from the end; no file of positions is ever ahead of the log (architecture.md §9, §11).
 
+#![allow(clippy::unwrap_used)] // all of this is tests
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +22,7 @@ use proptest::prelude::*;
 
 const POSITIONS: &str = "consumerOffset.json";
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Step {
     /// So many messages into one queue of two topics.
     Append { queue: usize, count: u8, len: u16 },

@@ -32,6 +32,12 @@ impl FlushDiskType {
 /// The delay levels that Apache has by default (semantics.md §9).
 pub const STOCK_DELAY_LEVELS: &str = "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h";
 
+/// File in `config/` of the data directory: keys of the broker that were changed over the wire. Counts
+/// more than configuration file and environment, less than flags, which are of other keys.
+pub const CHANGED_BROKER_FILE: &str = "mqdeck.properties";
+/// The same of the name server.
+pub const CHANGED_NAMESRV_FILE: &str = "mqdeckNamesrv.properties";
+
 /// Section `[broker]`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -82,7 +88,7 @@ pub struct BrokerConfig {
     pub disk_space_warning_level_ratio: Option<u8>,
     /// Free bytes below which writes are refused (ours).
     pub disk_free_min: u64,
-    /// Whether resets are done by the broker, with consumers online.
+    /// Whether resets are done by the broker; else by the consumers, which have to be online.
     pub use_server_side_reset_offset: bool,
     /// Whether pulls wait for messages.
     pub long_polling_enable: bool,
@@ -118,6 +124,12 @@ pub struct BrokerConfig {
     pub reject_transaction_message: bool,
     /// Whether replies are stored beside being handed to who waits for them.
     pub store_reply_message_enable: bool,
+    /// Whether messages may wait for any moment; off, they and POP are refused.
+    pub timer_wheel_enable: bool,
+    /// Furthest that a timer message may lie ahead, seconds.
+    pub timer_max_delay_sec: u64,
+    /// Whether producers may take a timer message back.
+    pub recall_message_enable: bool,
 }
 
 impl Default for BrokerConfig {
@@ -164,6 +176,9 @@ impl Default for BrokerConfig {
             transaction_op_batch_interval: 3_000,
             reject_transaction_message: false,
             store_reply_message_enable: true,
+            timer_wheel_enable: true,
+            timer_max_delay_sec: 259_200,
+            recall_message_enable: true,
         }
     }
 }

@@ -1,12 +1,13 @@
-//! The client against a real cluster: runs only with `MQDECK_TEST_NAMESRV=host:port`.
-//!
-//! Works on Apache and on mqdeck alike; every test uses names of its own, so that they may run on a
-//! cluster that is in use. Without the variable each test says that it skipped.
+//! The client against a broker: an engine in this process, or with `MQDECK_TEST_NAMESRV=host:port` any
+//! cluster, mqdeck or Apache. Every test uses names of its own, so that they may run on a cluster that
+//! is in use.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout)] // every function here is a test's
+#![allow(clippy::unwrap_used)] // every function here is a test's
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use engine::client::dead_letters::{self, CopyId, Suggestion};
@@ -17,6 +18,8 @@ use engine::client::{
     ClientError, Cluster, ClusterConfig, Consume, ConsumeFrom, Listener, Message, Producer,
     ProducerConfig, PullConsumer, PushConfig, PushConsumer, Seek, SendStatus,
 };
+use engine::config::{BrokerConfig, EngineConfig, NamesrvConfig};
+use engine::engine::Engine;
 use engine::protocol::body::MessageQueue;
 use engine::protocol::body::heartbeat::MessageModel;
 use engine::protocol::body::running_info::ConsumeResult;
@@ -30,14 +33,39 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What a listener noted.
 type Log = Arc<Mutex<Vec<String>>>;
 
-/// The cluster under test, or none when nobody named one.
-fn cluster() -> Option<Arc<Cluster>> {
-    let Ok(namesrv) = std::env::var("MQDECK_TEST_NAMESRV") else {
-        println!("skipped: MQDECK_TEST_NAMESRV is not set");
-        return None;
-    };
+/// The cluster under test: that of `MQDECK_TEST_NAMESRV` (mqdeck or Apache), else an engine in here.
+fn cluster() -> Arc<Cluster> {
+    let namesrv = std::env::var("MQDECK_TEST_NAMESRV").unwrap_or_else(|_| own_engine().clone());
     let list = namesrv.split(';').map(str::to_owned).collect();
-    Some(Cluster::connect(ClusterConfig::new(list, Handle::current())))
+    Cluster::connect(ClusterConfig::new(list, Handle::current()))
+}
+
+/// Name server of an engine that all tests of this process share.
+fn own_engine() -> &'static String {
+    static OWN: OnceLock<(Engine, String)> = OnceLock::new();
+    let start = || {
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("client_live");
+        let _ = std::fs::remove_dir_all(&dir); // of an earlier run, if there was one
+        let engine = Engine::start(EngineConfig {
+            data_dir: dir,
+            listen: Ipv4Addr::LOCALHOST.into(),
+            advertise: Ipv4Addr::LOCALHOST.into(),
+            broker: BrokerConfig {
+                listen_port: 0,
+                mapped_file_size_commit_log: 16 << 20,
+                disk_free_min: 0,
+                ..BrokerConfig::default()
+            },
+            namesrv: NamesrvConfig { listen_port: 0, ..NamesrvConfig::default() },
+            net_threads: Some(1),
+        });
+        let engine = engine.unwrap();
+        let namesrv = engine.namesrv_addr().to_string();
+        (engine, namesrv)
+    };
+    // A runtime cannot be started inside a runtime: the engine's is made on a thread of its own.
+    let started = || std::thread::scope(|scope| scope.spawn(start).join().unwrap());
+    &OWN.get_or_init(started).1
 }
 
 /// Address of the first master.
@@ -85,7 +113,7 @@ fn seen(list: &Log) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_sent_is_pulled_back_as_it_was() {
-    let Some(cluster) = cluster() else { return };
+    let cluster = cluster();
     let topic = topic(&cluster, "pull", 1).await;
     let producer = producer(&cluster);
     let long = "long ".repeat(2_000);
@@ -132,7 +160,7 @@ async fn what_is_sent_is_pulled_back_as_it_was() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_message_comes_again_and_the_position_is_stored() {
-    let Some(cluster) = cluster() else { return };
+    let cluster = cluster();
     let topic = topic(&cluster, "push", 4).await;
     let group = fresh(&cluster, "g");
     let log = Log::default();
@@ -180,8 +208,8 @@ async fn a_failed_message_comes_again_and_the_position_is_stored() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_members_share_the_queues_and_one_takes_over() {
-    let Some(first) = cluster() else { return };
-    let second = cluster().unwrap();
+    let first = cluster();
+    let second = cluster();
     let topic = topic(&first, "share", 4).await;
     let group = fresh(&first, "g");
     let mut members = Vec::new();
@@ -204,7 +232,7 @@ async fn two_members_share_the_queues_and_one_takes_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broadcast_reaches_every_member_and_positions_stay_local() {
-    let Some(cluster) = cluster() else { return };
+    let cluster = cluster();
     let topic = topic(&cluster, "cast", 2).await;
     let group = fresh(&cluster, "g");
     let dir = tempfile::tempdir().unwrap();
@@ -261,7 +289,7 @@ async fn ten(cluster: &Arc<Cluster>) -> (String, Producer) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_is_replayed_offline_and_back() {
-    let Some(cluster) = cluster() else { return };
+    let cluster = cluster();
     let (topic, _producer) = ten(&cluster).await;
     let group = fresh(&cluster, "g");
     let (first, log) = consumer(&cluster, &topic, &group).await;
@@ -288,7 +316,7 @@ async fn a_group_is_replayed_offline_and_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_is_replayed_while_its_member_stays_online() {
-    let Some(cluster) = cluster() else { return };
+    let cluster = cluster();
     let (topic, producer) = ten(&cluster).await;
     let group = fresh(&cluster, "g");
     let (online, log) = consumer(&cluster, &topic, &group).await;
@@ -312,7 +340,7 @@ async fn a_group_is_replayed_while_its_member_stays_online() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_letter_is_found_and_its_copy_reaches_the_group() {
-    let Some(cluster) = cluster() else { return };
+    let cluster = cluster();
     let topic = topic(&cluster, "dead", 1).await;
     let group = fresh(&cluster, "g");
     let log = Log::default();
@@ -384,7 +412,7 @@ async fn a_dead_letter_is_found_and_its_copy_reaches_the_group() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_ladder_tells_retries_from_delays_of_users() {
-    let Some(cluster) = cluster() else { return };
+    let cluster = cluster();
     let topic = topic(&cluster, "ladder", 1).await;
     let group = fresh(&cluster, "g");
     let listener = Listener::blocking(|_| Consume::LaterAt(5));
@@ -418,7 +446,7 @@ async fn the_ladder_tells_retries_from_delays_of_users() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_name_server_in_the_list_is_passed_over() {
-    let Some(cluster) = cluster() else { return };
+    let cluster = cluster();
     // The listener reserves the port and is gone before it is dialled.
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut list = vec![gone.to_string()];
@@ -432,7 +460,7 @@ async fn a_dead_name_server_in_the_list_is_passed_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reading_session_asks_everything_and_changes_nothing() {
-    let Some(writer) = cluster() else { return };
+    let writer = cluster();
     let (topic, _producer) = ten(&writer).await;
     let mut config = ClusterConfig::new(writer.config().namesrv.clone(), Handle::current());
     config.read_only = true;
@@ -455,7 +483,7 @@ async fn a_reading_session_asks_everything_and_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_broker_question_of_the_console_is_answered() {
-    let Some(cluster) = cluster() else { return };
+    let cluster = cluster();
     let addr = master(&cluster).await;
     let probe = cluster.probe(&addr).await.unwrap();
     assert!(probe.runtime.broker_now_ms().unwrap() > 1_600_000_000_000);

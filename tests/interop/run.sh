@@ -122,8 +122,6 @@ node_client() {
 
 compare() {
   apache_is_up || return 1
-  # A broker is in the route a moment after it has started.
-  sleep 2
   OUT="$work/mqadmin" ROCKETMQ_LIB="$lib" LIMIT="$(left_s)" "$here/mqadmin/compare.sh" "127.0.0.1:$apache_port" "$1"
 }
 

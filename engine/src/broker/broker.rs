@@ -17,9 +17,12 @@ use super::state::offsets::Offsets;
 use super::state::order_locks::OrderLocks;
 use super::state::parked::Parked;
 use super::state::persist::Persist;
+use super::state::pop_state::PopState;
+use super::state::request_modes::RequestModes;
 use super::state::reset_pending::ResetPending;
 use super::state::settings::{self, Settings};
 use super::state::stats::Stats;
+use super::state::timers::Timers;
 use super::state::topics::{Topic, Topics};
 use super::state::traffic::Traffic;
 use super::state::transactions::Transactions;
@@ -35,7 +38,7 @@ use crate::protocol::ids::UniqueKeys;
 use crate::protocol::names;
 use crate::protocol::perm::Perm;
 use crate::protocol::request::send::SendMessage;
-use crate::store::{Appended, Boundary, QueueOffset, Store, StoreError};
+use crate::store::{Appended, Boundary, QueueOffset, Store, StoreError, Wait};
 
 /// Everything that a broker is made of.
 pub struct Parts {
@@ -87,7 +90,10 @@ pub struct Broker {
     pub(crate) stats: Stats,
     pub(crate) traffic: Traffic,
     pub(crate) trim: Trim,
+    pub(crate) pop: PopState,
+    pub(crate) request_modes: RequestModes,
     pub(crate) transactions: Transactions,
+    pub(crate) timers: Timers,
     addr_text: String,
     reply_topic: String,
     memory_window: u64,
@@ -130,7 +136,10 @@ impl Broker {
             stats: Stats::default(),
             traffic: Traffic::default(),
             trim: Trim::default(),
+            pop: PopState::default(),
+            request_modes: RequestModes::default(),
             transactions: Transactions::default(),
+            timers: Timers::default(),
             addr_text: parts.addr.to_string(),
             reply_topic,
             memory_window: parts.memory_window,
@@ -284,16 +293,17 @@ impl Broker {
         Extent { min, max }
     }
 
-    /// Whether a message is there and likely in the page cache: a guess by its distance from the log's end.
-    pub(crate) fn in_memory_for(
+    /// Whether a message is there and likely in the page cache: a guess by its distance from the log's
+    /// end. Looking its unit up may have to wait for the disk.
+    pub(crate) fn in_memory(
         &self,
-        cx: &Cx,
+        wait: Wait,
         topic: &str,
         queue_id: i32,
         offset: u64,
     ) -> Result<bool, Cold> {
         let end = self.store.positions().visible.0;
-        let unit = self.store.reads(cx.wait).unit(topic, queue_id, QueueOffset(offset));
+        let unit = self.store.reads(wait).unit(topic, queue_id, QueueOffset(offset));
         let unit = told_unless_cold(unit)?.flatten();
         Ok(unit.is_some_and(|unit| end.saturating_sub(unit.log_offset.0) <= self.memory_window))
     }
@@ -353,7 +363,6 @@ impl Broker {
             ("brokerRole", "ASYNC_MASTER".to_owned()),
             ("brokerIP1", self.addr.ip().to_string()),
             ("inSyncReplicas", "1".to_owned()),
-            ("timerWheelEnable", "false".to_owned()),
             ("enableRetryTopicV2", "false".to_owned()),
             ("storePathRootDir", self.store.config().root.display().to_string()),
         ] {

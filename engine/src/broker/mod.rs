@@ -11,10 +11,15 @@ pub mod broker;
 mod cold_tests;
 pub mod handle;
 pub mod outcome;
+#[cfg(test)]
+mod pop_tests;
 pub mod put;
+pub mod revive_log;
 pub mod serve;
 pub mod state;
 pub mod task;
+#[cfg(test)]
+mod timer_tests;
 #[cfg(test)]
 mod transaction_tests;
 

@@ -6,12 +6,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::Broker;
+use crate::decide::Refusal;
+use crate::decide::delay::{self, Timer, TimerAsk};
 use crate::protocol::java_hash;
 use crate::protocol::names;
 use crate::protocol::properties::{self, key};
 use crate::protocol::record::{RecordBuf, RecordBuilder, RecordError, RecordView};
+use crate::protocol::response_code;
 use crate::protocol::sys_flag::{SysFlag, Transaction};
 use crate::store::{Append, UnitKind};
+
+/// How the names of all timer properties start.
+const TIMER_PREFIX: &[u8] = b"TIMER_";
 
 /// A message on its way to the log.
 #[derive(Clone, Debug)]
@@ -68,27 +74,97 @@ pub enum Delay {
     Done,
 }
 
+/// Why a message cannot be stored as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum PutError {
+    /// Topic, properties or the whole are too large.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// Its delay is none that the broker takes.
+    #[error("{}", .0.remark)]
+    Delay(Refusal),
+}
+
+impl PutError {
+    /// The response code that says so.
+    pub fn code(&self) -> i32 {
+        match self {
+            Self::Record(_) => response_code::MESSAGE_ILLEGAL,
+            Self::Delay(refusal) => refusal.code,
+        }
+    }
+}
+
+/// Where a message waits before it goes to its real place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Wait {
+    /// Nowhere.
+    No,
+    /// At a delay level, so many milliseconds.
+    Level(u8),
+    /// On the timer topic, until this time.
+    Until(i64),
+}
+
 impl Broker {
     /// Makes the append of a message; its `done` is the caller's to set.
     ///
+    /// With [`Delay::Obey`] the properties `DELAY` and `TIMER_DELAY_SEC`, `TIMER_DELAY_MS`,
+    /// `TIMER_DELIVER_MS` are obeyed, whoever made the message: this is also how the broker schedules
+    /// messages of its own ([`Broker::append_at`]).
+    ///
     /// # Errors
-    /// [`RecordError`] when topic, properties or the whole are too large.
-    pub fn append_of(&self, mut put: Put<'_>, delay: Delay) -> Result<Append, RecordError> {
-        let level = match delay {
-            Delay::Obey => self.levels.level_of(properties::get(&put.properties, key::DELAY)),
-            Delay::Done => None,
+    /// [`PutError`] when it is too large or its delay is refused.
+    pub fn append_of(&self, put: Put<'_>, delay: Delay) -> Result<Append, PutError> {
+        self.timed_append_of(put, delay).map(|(append, _)| append)
+    }
+
+    /// Makes the append of a message that goes to its topic at `deliver_ms`, to the second; at once
+    /// when that is past. For what the broker schedules itself.
+    ///
+    /// # Errors
+    /// [`PutError`] as [`Broker::append_of`].
+    pub fn append_at(&self, mut put: Put<'_>, deliver_ms: i64) -> Result<Append, PutError> {
+        properties::set(&mut put.properties, key::TIMER_DELIVER_MS, &deliver_ms.to_string());
+        self.append_of(put, Delay::Obey)
+    }
+
+    /// [`Broker::append_of`], and until when the message waits on the timer topic (`TIMER_OUT_MS`).
+    ///
+    /// # Errors
+    /// [`PutError`] as [`Broker::append_of`].
+    pub fn timed_append_of(
+        &self,
+        mut put: Put<'_>,
+        delay: Delay,
+    ) -> Result<(Append, Option<i64>), PutError> {
+        let wait = match delay {
+            Delay::Obey => self.wait_of(&mut put).map_err(PutError::Delay)?,
+            Delay::Done => Wait::No,
         };
         let mut delay_ms = None;
-        if let Some(level) = level {
+        let mut out_ms = None;
+        if wait != Wait::No {
             properties::set(&mut put.properties, key::REAL_TOPIC, &put.topic);
             properties::set(&mut put.properties, key::REAL_QUEUE_ID, &put.queue_id.to_string());
-            put.topic = Arc::clone(&self.schedule_topic);
-            put.queue_id = i32::from(level) - 1;
-            delay_ms = Some(self.levels.wait_ms(level));
+        }
+        match wait {
+            Wait::No => {}
+            Wait::Level(level) => {
+                put.topic = Arc::clone(&self.schedule_topic);
+                put.queue_id = i32::from(level) - 1;
+                delay_ms = Some(self.levels.wait_ms(level));
+            }
+            Wait::Until(time_ms) => {
+                properties::set(&mut put.properties, key::TIMER_OUT_MS, &time_ms.to_string());
+                put.topic = Arc::from(names::TIMER_TOPIC);
+                put.queue_id = 0;
+                out_ms = Some(time_ms);
+            }
         }
         let tags_code = java_hash::tag_code(properties::get(&put.properties, key::TAGS));
         let record = self.encode(&put)?;
-        Ok(Append {
+        let append = Append {
             topic: put.topic,
             queue_id: put.queue_id,
             record,
@@ -98,7 +174,47 @@ impl Broker {
             delay_ms,
             wait: put.wait,
             done: Box::new(|_| {}),
-        })
+        };
+        Ok((append, out_ms))
+    }
+
+    /// What a message asks for. A delay level drops all timer properties (semantics.md §9); a message
+    /// that has been on the wheel (`TIMER_OUT_MS`) never gets there again, whatever it still carries.
+    fn wait_of(&self, put: &mut Put<'_>) -> Result<Wait, Refusal> {
+        let text = &mut put.properties;
+        let timed = memchr::memmem::find(text.as_bytes(), TIMER_PREFIX).is_some();
+        if let Some(level) = self.levels.level_of(properties::get(text, key::DELAY)) {
+            if timed {
+                for name in [key::TIMER_DELAY_SEC, key::TIMER_DELAY_MS, key::TIMER_DELIVER_MS] {
+                    properties::remove(text, name);
+                }
+            }
+            return Ok(Wait::Level(level));
+        }
+        let waited = || properties::get(text, key::TIMER_OUT_MS).is_some();
+        if !timed || &*put.topic == names::TIMER_TOPIC || waited() {
+            return Ok(Wait::No);
+        }
+        let ask = TimerAsk {
+            delay_sec: properties::get(text, key::TIMER_DELAY_SEC),
+            delay_ms: properties::get(text, key::TIMER_DELAY_MS),
+            deliver_ms: properties::get(text, key::TIMER_DELIVER_MS),
+            recalls: properties::get(text, key::TIMER_DELETE_UNIQUE_KEY).is_some(),
+        };
+        match delay::timer(ask, self.clock.wall_ms(), self.timer_ahead_ms()) {
+            Timer::Refuse(refusal) => Err(refusal),
+            Timer::Now | Timer::At { .. } if !self.config.timer_wheel_enable => {
+                let remark = "accurate timer message is not enabled, timerWheelEnable is false";
+                Err(Refusal::new(response_code::SYSTEM_ERROR, remark))
+            }
+            Timer::No | Timer::Now => Ok(Wait::No),
+            Timer::At { out_ms } => Ok(Wait::Until(out_ms)),
+        }
+    }
+
+    /// Furthest that a timer message may lie ahead, ms.
+    pub(crate) fn timer_ahead_ms(&self) -> i64 {
+        i64::try_from(self.live().timer_max_delay_sec).unwrap_or(i64::MAX).saturating_mul(1_000)
     }
 
     /// Encodes one record of this broker, with its holes open.

@@ -136,13 +136,17 @@ mod tests {
         10, 310, 320, 36, 361, 15, 222, 314, 34, 38, 46, 400, 41, 42, 17, 18, 215, 200, 225, 207,
         352, 329, 30001, 309, 40, 220, 221, 224, 100, 102, 205, 327, 216, 217, 103, 104, 322, 904,
         // Transactions and replies.
-        37, 39, 323, 324, 325, 326,
+        37, 39, 323, 324, 325, 326, // Timer messages.
+        370, // Chores, settings, and what is refused.
+        306, 316, 308, 908, 513, 1007, 5001, 25, 318,
+        // POP: hands messages out, or creates a group by asking.
+        401, 200050, 200051, 200151, 200052, 200053, 200054, 200055,
     ];
 
     #[test]
     fn every_code_of_the_table_reads_or_writes() {
         for row in ROWS {
-            let by_fields = matches!(row.code, 11 | 35);
+            let by_fields = matches!(row.code, 11 | 35 | 353);
             let reads = READS.contains(&row.code);
             let writes = WRITES.contains(&row.code);
             assert_eq!(

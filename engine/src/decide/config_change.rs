@@ -29,8 +29,6 @@ pub enum Values {
     Rights,
     /// Hours of the day, `;` between them.
     Hours,
-    /// This one only: the key is there for tools that ask for it.
-    Only(&'static str),
 }
 
 /// The keys of a configuration.
@@ -184,11 +182,6 @@ fn checked(key: &str, text: &str, values: Values) -> Result<Value, Refusal> {
                 return Err(bad(key, text, "hours from 0 to 23 with ; between them are needed"));
             }
         }
-        Values::Only(only) => {
-            if text != only {
-                return Err(bad(key, text, &format!("only {only} is possible")));
-            }
-        }
     }
     Ok(match text.to_ascii_lowercase().as_str() {
         "true" => Value::Bool(true),
@@ -230,7 +223,6 @@ mod tests {
         ratio: Option<u8>,
         perm: u32,
         auto: bool,
-        server_side: bool,
         listen_port: u16,
     }
 
@@ -241,7 +233,6 @@ mod tests {
             ("ratio", Values::Between(10, 95)),
             ("perm", Values::Rights),
             ("auto", Values::Any),
-            ("serverSide", Values::Only("true")),
             ("notOurs", Values::Any),
         ],
         refused: &["brokerRole"],
@@ -256,7 +247,6 @@ mod tests {
             ratio: None,
             perm: 6,
             auto: true,
-            server_side: true,
             listen_port: 9,
         }
     }
@@ -289,7 +279,8 @@ mod tests {
         let change = ask("noSuchKey=1\nnotOurs=2\nkeptHours=70").unwrap();
         assert_eq!(change.remark().unwrap(), "ignored, not known here: noSuchKey, notOurs");
         assert_eq!(change.config.kept_hours, 70);
-        let many: String = (0..20).map(|n| format!("k{n}=1\n")).collect();
+        let many: Vec<String> = (0..20).map(|n| format!("k{n}=1")).collect();
+        let many = many.join("\n");
         assert!(ask(&many).unwrap().remark().unwrap().ends_with(" and 4 more"));
     }
 
@@ -305,7 +296,6 @@ mod tests {
             "hours=24",
             "hours=",
             "auto=maybe",
-            "serverSide=false",
             "listenPort=10",
             "storePathCommitLog=/tmp",
             "haListenPort=1",

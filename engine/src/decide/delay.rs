@@ -177,12 +177,16 @@ pub fn timer(ask: TimerAsk<'_>, now_ms: i64, ahead_ms_max: i64) -> Timer {
     } else {
         return Timer::No;
     };
-    let illegal = |remark| Timer::Refuse(Refusal::new(MESSAGE_ILLEGAL, remark));
+    let illegal = |remark: &'static str| Timer::Refuse(Refusal::new(MESSAGE_ILLEGAL, remark));
     let Some(deliver_ms) = asked else {
         return illegal("timer message illegal, its time is not a number");
     };
     if deliver_ms.saturating_sub(now_ms) > ahead_ms_max {
-        return illegal("timer message illegal, its time is too far ahead");
+        let remark = format!(
+            "timer message illegal, the delay time should not be bigger than the max delay \
+             {ahead_ms_max}ms"
+        );
+        return Timer::Refuse(Refusal::new(MESSAGE_ILLEGAL, remark));
     }
     if deliver_ms <= now_ms {
         return if ask.recalls {

@@ -11,11 +11,14 @@ pub mod filter;
 pub mod flow;
 pub mod lag;
 pub mod permission;
+pub mod pop;
+pub mod pop_order;
 pub mod pull_status;
 pub mod reset;
 pub mod retry;
 pub mod route;
 pub mod send_check;
+pub mod timer;
 pub mod transaction;
 
 use std::borrow::Cow;

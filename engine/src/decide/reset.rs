@@ -156,6 +156,13 @@ pub fn undo(target: i64, committed: i64, old: i64) -> Undo {
     }
 }
 
+/// Where a queue goes that members reset themselves: forward only if that is forced.
+#[must_use]
+pub fn pushed(stored: i64, found: i64, force: bool) -> i64 {
+    let found = found.max(0);
+    if force { found } else { found.min(stored) }
+}
+
 /// Where a group is ahead of the others: the least offset of `others` by queue, the largest number
 /// where `compared` lies before it. Offsets below the first message (`first`) are too old to count.
 #[must_use]
@@ -260,5 +267,12 @@ mod tests {
         let others = [of(&[(0, 7), (1, 9), (2, 1)]), of(&[(0, 5), (3, 4)])];
         let got = corrections(&others, &of(&[(0, 5), (1, 8), (9, 1)]), |_| 2);
         assert_eq!(got, of(&[(0, 5), (1, i64::MAX), (3, 4)]));
+    }
+
+    #[test]
+    fn a_pushed_reset_goes_forward_only_if_forced() {
+        assert_eq!((pushed(5, 9, true), pushed(5, 9, false)), (9, 5));
+        assert_eq!((pushed(5, 2, true), pushed(5, 2, false)), (2, 2));
+        assert_eq!(pushed(5, -1, true), 0);
     }
 }

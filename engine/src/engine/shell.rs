@@ -14,6 +14,7 @@ use crate::broker::outcome::{Peer, PeerId, Relayed, Shell};
 use crate::broker::serve::{self, Port};
 use crate::broker::{Broker, handle};
 use crate::clock::Clock;
+pub use crate::config::CHANGED_NAMESRV_FILE as NAMES_FILE;
 use crate::decide::flow;
 use crate::namesrv::{self, NameServer};
 use crate::net::{Connection, Service};
@@ -25,8 +26,6 @@ use crate::store::{Arrival, Store};
 
 /// File of the name server's settings.
 pub const KV_FILE: &str = "kvConfig.json";
-/// File of what was changed of the name server's configuration.
-pub const NAMES_FILE: &str = "mqdeckNamesrv.properties";
 /// A group that takes longer to write than this is written off the worker from then on.
 const SLOW_COMMIT: Duration = Duration::from_millis(2);
 /// Fast groups in a row after which writes come back to the worker.
@@ -263,6 +262,7 @@ pub fn wire(
     store.on_arrival(Box::new(move |arrivals: &[Arrival]| {
         if let Some(broker) = woken.upgrade() {
             handle::pull::arrived(&broker, arrivals);
+            handle::pop::arrived(&broker, arrivals);
         }
     }));
     let registrar = Arc::clone(registrar);

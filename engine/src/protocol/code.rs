@@ -5,7 +5,7 @@
 //! request means is in remoting.md §11 and admin.md §4; response codes are in `response_code`.
 
 use super::request::{
-    broker, client, group, lock, offset, pull, push, register, route, send, stats, topic,
+    broker, client, group, lock, offset, pop, pull, push, register, route, send, stats, topic,
     transaction,
 };
 
@@ -109,12 +109,24 @@ requests! {
     318 UPDATE_NAMESRV_CONFIG = UpdateNamesrvConfig(client::NoFields), Names;
     319 GET_NAMESRV_CONFIG = NamesrvConfig(client::NoFields), Names;
 
+    370 RECALL_MESSAGE = RecallMessage(send::RecallMessage of), Hot;
+
     37  END_TRANSACTION = EndTransaction(transaction::EndTransaction of), Hot;
     39  CHECK_TRANSACTION_STATE = CheckTransaction(transaction::CheckTransaction of), Push;
     323 RESUME_CHECK_HALF_MESSAGE = ResumeCheck(transaction::ResumeCheck of), Slow;
     324 SEND_REPLY_MESSAGE = SendReply(send::SendMessage of), Hot;
     325 SEND_REPLY_MESSAGE_V2 = SendReplyV2(send::SendMessageV2 of), Hot;
     326 PUSH_REPLY_MESSAGE_TO_CLIENT = PushReply(push::PushReply of), Push;
+
+    200_050 POP_MESSAGE = Pop(pop::PopMessage of), Hot;
+    200_051 ACK_MESSAGE = Ack(pop::AckMessage of), Hot;
+    200_151 BATCH_ACK_MESSAGE = BatchAck(client::NoFields), Hot;
+    200_052 PEEK_MESSAGE = Peek(pop::PeekMessage of), Slow;
+    200_053 CHANGE_MESSAGE_INVISIBLETIME = ChangeInvisible(pop::ChangeInvisible of), Hot;
+    200_054 NOTIFICATION = Notification(pop::Notification of), Hot;
+    200_055 POLLING_INFO = PollingInfo(pop::PollingInfo of), Hot;
+    401 SET_MESSAGE_REQUEST_MODE = SetRequestMode(client::NoFields), Slow;
+    402 GET_ALL_MESSAGE_REQUEST_MODE = AllRequestModes(client::NoFields), Slow;
 
     307 GET_CONSUMER_RUNNING_INFO = ConsumerRunningInfo(push::ConsumerRunningInfo of), Hot;
     309 CONSUME_MESSAGE_DIRECTLY = ConsumeDirectly(push::ConsumeDirectly of), Slow;

@@ -11,6 +11,7 @@ macro_rules! request {
     })*) => {$(
         $(#[$meta])*
         #[derive(Clone, PartialEq, Eq, Debug)]
+        #[allow(clippy::struct_field_names)] // the protocol chose them
         pub struct $name $(<$life>)? {
             $(
                 #[doc = concat!("Header field `", $wire, "`.")]

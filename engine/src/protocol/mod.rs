@@ -21,6 +21,7 @@ pub mod json_dialect;
 pub mod names;
 pub mod perm;
 pub mod properties;
+pub mod recall_handle;
 pub mod record;
 pub mod request;
 pub mod response_code;

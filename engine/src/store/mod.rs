@@ -25,6 +25,8 @@ mod storage;
 mod store;
 #[cfg(any(test, feature = "sim"))]
 pub mod test_storage;
+mod timer_log;
+mod timer_wheel;
 mod upkeep;
 
 pub use append_queue::{Append, Appended, Arrival, Done, PutStatus, UnitKind};
@@ -40,6 +42,8 @@ pub use storage::{Entry, File, LogOffset, Mapping, OpenMode, QueueOffset, Space,
 pub use store::{
     DiskRatios, Habits, RecoveredTopic, RecoveredTopics, Store, StoreConfig, StoreStats,
 };
+pub use timer_log::TimerUnit;
+pub use timer_wheel::{TimerCheck, TimerStart, TimerWheel};
 pub use upkeep::JsonDone;
 
 #[cfg(test)]

@@ -59,6 +59,7 @@ final class Prepared implements AutoCloseable {
     }
 
     private void name(DefaultMQAdminExt admin, String run) throws Exception {
+        until("a broker", () -> !admin.examineBrokerClusterInfo().getBrokerAddrTable().isEmpty());
         ClusterInfo info = admin.examineBrokerClusterInfo();
         BrokerData broker = info.getBrokerAddrTable().values().iterator().next();
         names.put("r", run);

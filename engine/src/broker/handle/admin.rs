@@ -26,6 +26,7 @@ pub fn runtime_info(broker: &Broker, cx: &Cx) -> Reply {
     about_store(broker, &mut put);
     about_traffic(broker, &mut put);
     about_queues(&mut put);
+    super::timer::about(broker, cx.now_ms, &mut put);
     about_extensions(broker, &mut put);
     json(&KvTable { table })
 }
@@ -116,11 +117,6 @@ fn about_queues(put: Put<'_>) {
     }
     put("EndTransactionQueueSize", "0".into());
     put("EndTransactionThreadPoolQueueCapacity", "100000".into());
-    for key in ["timerReadBehind", "timerOffsetBehind", "timerCongestNum"] {
-        put(key, "0".into());
-    }
-    put("timerEnqueueTps", "0.0".into());
-    put("timerDequeueTps", "0.0".into());
 }
 
 fn about_extensions(broker: &Broker, put: Put<'_>) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{body_of, json};
+use super::{body_of, json, request_mode};
 use crate::broker::Broker;
 use crate::broker::outcome::{Cx, Outcome, Reply};
 use crate::broker::state::connections::Member;
@@ -147,6 +147,10 @@ pub fn query_assignment(broker: &Broker, body: &[u8]) -> Reply {
             queue_id,
         })
         .collect();
+    let mode = broker
+        .request_modes
+        .get(&query.topic, &query.consumer_group)
+        .filter(|set| set.mode == MessageRequestMode::Pop);
     let mine = if query.message_model == MessageModel::Broadcasting {
         queues
     } else {
@@ -154,14 +158,18 @@ pub fn query_assignment(broker: &Broker, body: &[u8]) -> Reply {
         if !ids.contains(&query.client_id) {
             return json(&Assignments { message_queue_assignments: None });
         }
-        {
-            let dealing = Dealing::from_name(&query.strategy_name).unwrap_or_default();
-            allocate::allocate(dealing, &query.client_id, &ids, &queues)
+        let dealing = Dealing::from_name(&query.strategy_name).unwrap_or_default();
+        match &mode {
+            Some(set) => {
+                let share = set.pop_share_queue_num;
+                request_mode::allocate(dealing, &query.client_id, &ids, &queues, share)
+            }
+            None => allocate::allocate(dealing, &query.client_id, &ids, &queues),
         }
     };
     let assigned = mine.into_iter().map(|message_queue| Assignment {
         message_queue,
-        mode: MessageRequestMode::Pull,
+        mode: mode.as_ref().map_or(MessageRequestMode::Pull, |set| set.mode),
         attachments: None,
     });
     json(&Assignments { message_queue_assignments: Some(assigned.collect()) })
@@ -170,6 +178,8 @@ pub fn query_assignment(broker: &Broker, body: &[u8]) -> Reply {
 /// What a closed connection leaves behind: its members are gone, the others hear of it.
 pub fn peer_gone(broker: &Broker, peer: u64) {
     broker.parked.peer_gone(peer);
+    broker.pop.pops.peer_gone(peer);
+    broker.pop.notifications.peer_gone(peer);
     for group in broker.connections.peer_gone(peer) {
         notify(broker, &group);
     }

@@ -1,19 +1,29 @@
 //! Requests by family. Every row of the table in `protocol/code.rs` that a broker serves has its arm here.
 
+pub mod ack;
 pub mod admin;
 mod bytes_text;
 pub mod group;
 pub mod heartbeat;
+pub mod invisible;
 pub mod lock;
+pub mod notification;
 pub mod offset;
+pub mod peek;
+pub mod pop;
+mod pop_read;
 pub mod pull;
 pub mod query;
+pub mod recall;
 pub mod relay;
 pub mod reply;
+pub mod request_mode;
 pub mod reset;
+pub mod reset_push;
 pub mod send;
 pub mod send_back;
 pub mod stats;
+pub mod timer;
 pub mod topic;
 pub mod transaction;
 pub mod upkeep;
@@ -55,7 +65,7 @@ pub fn dispatch(broker: &Arc<Broker>, cx: &Cx, request: Request<'_>, frame: &Fra
         Request::EarliestStoreTime(header) => offset::earliest(broker, &header).into(),
         Request::AllConsumerOffsets(_) => offset::all(broker).into(),
         Request::AllDelayOffsets(_) => offset::all_delay(broker).into(),
-        Request::ResetOffset(header) => reset::reset_offsets(broker, &header).into(),
+        Request::ResetOffset(header) => reset::reset_offsets(broker, cx, &header).into(),
         Request::CloneGroupOffset(header) => reset::clone_offsets(broker, &header).into(),
 
         Request::Heartbeat(_) => heartbeat::heartbeat(broker, cx, body),
@@ -66,9 +76,21 @@ pub fn dispatch(broker: &Arc<Broker>, cx: &Cx, request: Request<'_>, frame: &Fra
         Request::LockBatch(_) => lock::lock(broker, cx, body).into(),
         Request::UnlockBatch(_) => lock::unlock(broker, body).into(),
 
+        Request::Pop(header) => pop::pop(broker, cx, &header),
+        Request::Ack(header) => ack::ack(broker, cx, &header),
+        Request::BatchAck(_) => ack::batch(broker, cx, body),
+        Request::Peek(header) => peek::peek(broker, cx, &header).into(),
+        Request::ChangeInvisible(header) => invisible::change(broker, cx, &header),
+        Request::Notification(header) => notification::notification(broker, cx, &header),
+        Request::PollingInfo(header) => pop::polling_info(broker, cx, &header).into(),
+        Request::SetRequestMode(_) => request_mode::set(broker, cx, body),
+        Request::AllRequestModes(_) => request_mode::all(broker).into(),
+
         Request::ConsumerRunningInfo(header) => relay::running_info(broker, cx, &header),
         Request::ConsumeDirectly(header) => relay::consume_directly(broker, &header),
         Request::ConsumerStatus(header) => relay::consumer_status(broker, &header),
+
+        Request::RecallMessage(header) => recall::recall(broker, cx, &header),
 
         Request::EndTransaction(header) => transaction::end(broker, cx, &header),
         Request::ResumeCheck(header) => transaction::resume_check(broker, &header),
@@ -117,8 +139,8 @@ fn administer(broker: &Arc<Broker>, cx: &Cx, request: Request<'_>, frame: &Frame
         Request::CleanTopics(_) => upkeep::clean_topics(broker).into(),
         Request::CorrectionOffset(header) => upkeep::correction_offset(broker, &header).into(),
         Request::GroupForbidden(header) => upkeep::forbidden(broker, cx, &header),
-        Request::TimerCheckPoint(_) => upkeep::timer_check_point().into(),
-        Request::TimerMetrics(_) => upkeep::timer_metrics().into(),
+        Request::TimerCheckPoint(_) => timer::check_point(broker).into(),
+        Request::TimerMetrics(_) => timer::metrics(broker).into(),
         Request::ExchangeHa(header) => upkeep::exchange_ha(broker, &header).into(),
         // The mark of a controller's election, which never takes place here.
         Request::ResetFlushOffset(_) => Reply::ok().into(),

@@ -65,7 +65,7 @@ pub fn query(broker: &Broker, cx: &Cx, header: &QueryConsumerOffset<'_>) -> Outc
     if min > 0 {
         return not_found().into();
     }
-    match broker.in_memory_for(cx, topic, queue_id, 0) {
+    match broker.in_memory(cx.wait, topic, queue_id, 0) {
         Ok(true) => offset(0).into(),
         Ok(false) => not_found().into(),
         Err(cold) => cold.into(),

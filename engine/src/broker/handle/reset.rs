@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::heartbeat::no_group;
-use super::json;
 use super::pull;
+use super::{json, reset_push};
 use crate::broker::Broker;
-use crate::broker::outcome::Reply;
+use crate::broker::outcome::{Cx, Reply};
 use crate::decide::reset;
 use crate::protocol::body::offsets::ResetOffsetBody;
 use crate::protocol::body::queue::MessageQueue;
@@ -14,12 +14,15 @@ use crate::protocol::request::offset::{CloneGroupOffset, ResetOffset};
 use crate::protocol::response_code;
 use crate::store::Boundary;
 
-/// 222: sets the offsets of one queue or of all, while consumers stay online.
-pub fn reset_offsets(broker: &Arc<Broker>, header: &ResetOffset<'_>) -> Reply {
+/// 222: sets the offsets of one queue or of all, while consumers stay online; or has them do it.
+pub fn reset_offsets(broker: &Arc<Broker>, cx: &Cx, header: &ResetOffset<'_>) -> Reply {
     let Some(topic) = broker.topics.get(header.topic) else {
         let remark = format!("Topic {} does not exist", header.topic);
         return Reply::refuse(response_code::TOPIC_NOT_EXIST, remark);
     };
+    if !broker.live().use_server_side_reset_offset {
+        return reset_push::reset(broker, cx, header, &topic);
+    }
     if broker.groups.get(header.group).is_none() {
         let remark = format!("Group {} does not exist", header.group);
         return Reply::refuse(response_code::SUBSCRIPTION_GROUP_NOT_EXIST, remark);

@@ -16,6 +16,7 @@ use crate::decide::send_check::{self, Decision, GateFacts, Queues, RetryFacts, S
 use crate::protocol::ext_fields::Fields;
 use crate::protocol::perm::Perm;
 use crate::protocol::properties::{self, key};
+use crate::protocol::recall_handle::RecallHandle;
 use crate::protocol::request::send::{SendMessage, SendResponse};
 use crate::protocol::sys_flag::{SysFlag, Transaction};
 use crate::protocol::{batch, ids, java_hash, names, response_code};
@@ -178,11 +179,6 @@ fn check_size(broker: &Broker, body: &Bytes, text: &str) -> Result<(), Reply> {
         );
         return Err(illegal(remark));
     }
-    let timed = [key::TIMER_DELAY_SEC, key::TIMER_DELAY_MS, key::TIMER_DELIVER_MS];
-    let delayed = broker.levels.level_of(properties::get(text, key::DELAY)).is_some();
-    if !delayed && timed.iter().any(|name| properties::get(text, name).is_some()) {
-        return Err(Reply::error("accurate timer message is not enabled, timerWheelEnable is off"));
-    }
     Ok(())
 }
 
@@ -221,13 +217,18 @@ fn send_one(
     let delay = if accepted.half { make_half(&mut put, unique.as_deref()) } else { Delay::Obey };
     let topic =
         if accepted.half { Arc::clone(&put.topic) } else { Arc::clone(&accepted.topic.name) };
-    match broker.append_of(put, delay) {
-        Ok(append) => {
+    match broker.timed_append_of(put, delay) {
+        Ok((append, out_ms)) => {
+            let recall = out_ms.map(|out_ms| {
+                let (name, key) = (&broker.config.broker_name, unique.as_deref().unwrap_or(""));
+                // Floored to the second again, this time is that of the message.
+                RecallHandle::encode(&accepted.topic.name, name, out_ms + 1, key)
+            });
             let count = Count { topic, messages: 1, bytes: body.len() };
-            let then = answer(broker, accepted.queue_id, unique, count);
+            let then = answer(broker, accepted.queue_id, unique, recall, count);
             Outcome::Stored { append, then, persist: accepted.made }
         }
-        Err(error) => illegal(error.to_string()).into(),
+        Err(error) => Reply::refuse(error.code(), error.to_string()).into(),
     }
 }
 
@@ -287,7 +288,7 @@ fn send_batch(
     };
     let topic = Arc::clone(&accepted.topic.name);
     let count = Count { topic, messages, bytes: body.len() };
-    let then = answer(broker, accepted.queue_id, Some(unique.join(",")), count);
+    let then = answer(broker, accepted.queue_id, Some(unique.join(",")), None, count);
     Outcome::Stored { append, then, persist: accepted.made }
 }
 
@@ -298,7 +299,13 @@ struct Count {
     bytes: usize,
 }
 
-fn answer(broker: &Arc<Broker>, queue_id: i32, unique: Option<String>, count: Count) -> Then {
+fn answer(
+    broker: &Arc<Broker>,
+    queue_id: i32,
+    unique: Option<String>,
+    recall: Option<String>,
+    count: Count,
+) -> Then {
     let broker = Arc::clone(broker);
     let start_ns = broker.clock.monotonic_ns();
     Box::new(move |appended| {
@@ -307,6 +314,9 @@ fn answer(broker: &Arc<Broker>, queue_id: i32, unique: Option<String>, count: Co
         let mut reply = Reply { code, remark, ..Reply::default() };
         if appended.is_stored() {
             reply.fields = fields(&broker, &appended, queue_id, unique);
+            if let Some(handle) = recall {
+                reply.fields = reply.fields.text("recallHandle", handle);
+            }
         }
         reply
     })

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::json;
 use crate::broker::Broker;
 use crate::broker::outcome::{Cx, Reply};
+use crate::broker::state::pop_state::Place;
 use crate::protocol::body::queue::QueueMap;
 use crate::protocol::body::stats::{
     BrokerConsumeStats, ConsumeStats, ConsumeTimeSpan, ConsumeTimeSpans, OffsetWrapper,
@@ -53,11 +54,13 @@ fn row(broker: &Broker, group: &str, topic: &str, queue_id: i32) -> OffsetWrappe
     let consumer_offset = committed.unwrap_or(0);
     let pull_offset =
         broker.offsets.pulled(group, topic, queue_id).unwrap_or(0).max(consumer_offset);
+    let place = Place::new(topic, group, queue_id);
+    let popped = broker.pop.in_flight(&place, broker.clock.wall_ms());
     let last_timestamp = broker.store_time(topic, queue_id, consumer_offset - 1);
     OffsetWrapper {
         broker_offset: broker.store.max_offset(topic, queue_id).0 as i64,
         consumer_offset,
-        in_flight: Some((pull_offset - consumer_offset).max(0)),
+        in_flight: Some(popped.unwrap_or((pull_offset - consumer_offset).max(0))),
         last_timestamp: last_timestamp.unwrap_or(0),
         pull_offset,
     }

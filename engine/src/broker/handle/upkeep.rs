@@ -1,5 +1,5 @@
-//! Chores and states that tools ask for: 306, 316, 308, 353, 60, 61, 906, 908, and the refusals 513,
-//! 1007, 5001 (admin.md §2, §4.15, §4.16).
+//! Chores and states that tools ask for: 306, 316, 308, 353, 906, 908, and the refusals 513, 1007,
+//! 5001 (admin.md §2, §4.15, §4.16).
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,11 @@ use crate::broker::outcome::{Cx, Outcome, Reply};
 use crate::decide::reset;
 use crate::protocol::body::group_config::GroupForbidden;
 use crate::protocol::body::offsets::CorrectionOffsets;
-use crate::protocol::body::timer::TimerMetrics;
 use crate::protocol::ext_fields::Fields;
 use crate::protocol::request::broker::{ExchangeHa, SwitchTimerEngine};
 use crate::protocol::request::group::GroupForbiddenOf;
 use crate::protocol::request::offset::CorrectionOffset;
 use crate::protocol::response_code;
-
-/// Bytes of a timer check point: seven 64-bit numbers.
-const TIMER_CHECK_POINT_LEN: usize = 56;
 
 /// 306: what lies below the log's first message leaves the consume queues.
 pub fn clean_queues(broker: &Broker) -> Reply {
@@ -77,20 +73,10 @@ pub fn forbidden(broker: &Broker, cx: &Cx, header: &GroupForbiddenOf<'_>) -> Out
     if header.readable.is_some() { Outcome::Persisted(reply) } else { reply.into() }
 }
 
-/// 60: how far the timer is. Nothing was ever set here.
-pub fn timer_check_point() -> Reply {
-    Reply::body(vec![0; TIMER_CHECK_POINT_LEN])
-}
-
-/// 61: waiting timers by topic. There are none.
-pub fn timer_metrics() -> Reply {
-    json(&TimerMetrics::default())
-}
-
 /// 906: who is master and how far. A broker that is asked without an address tells its own; it
 /// follows nobody, so an address that it is told changes nothing.
 pub fn exchange_ha(broker: &Broker, header: &ExchangeHa<'_>) -> Reply {
-    if header.master_ha_addr.is_some_and(|addr| !addr.is_empty()) {
+    if header.ha_addr.is_some_and(|addr| !addr.is_empty()) {
         return Reply::ok();
     }
     let flushed = broker.store.positions().flushed.0 as i64;
@@ -113,11 +99,9 @@ pub fn broker_epoch() -> Reply {
 
 /// 5001: there is one timer engine, the wheel in files.
 pub fn switch_timer(header: &SwitchTimerEngine<'_>) -> Reply {
-    match header.engine {
-        Some("F") => Reply { remark: Some("switch timer engine success".into()), ..Reply::ok() },
-        _ => {
-            let remark = "only timer engine F, the wheel in files, is there";
-            Reply::refuse(response_code::INVALID_PARAMETER, remark)
-        }
+    if header.engine == Some("F") {
+        return Reply { remark: Some("switch timer engine success".into()), ..Reply::ok() };
     }
+    let remark = "only timer engine F, the wheel in files, is there";
+    Reply::refuse(response_code::INVALID_PARAMETER, remark)
 }

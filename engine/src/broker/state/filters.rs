@@ -54,7 +54,9 @@ impl Filters {
     /// compile take the older filter away, those that are not named any more are dead.
     pub fn register(&self, group: &str, subscriptions: &[SubscriptionData], now_ms: i64) {
         let sql = |topic: &str| subscriptions.iter().find(|s| s.topic == topic && !s.is_tag());
-        if read(&self.groups).get(group).is_none() && subscriptions.iter().all(|s| s.is_tag()) {
+        if read(&self.groups).get(group).is_none()
+            && subscriptions.iter().all(SubscriptionData::is_tag)
+        {
             return;
         }
         let mut groups = write(&self.groups);

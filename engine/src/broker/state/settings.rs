@@ -9,15 +9,14 @@ use std::sync::{Arc, Mutex};
 use arc_swap::{ArcSwap, Guard};
 
 use super::lock;
+pub use crate::config::CHANGED_BROKER_FILE as FILE;
 use crate::config::{BrokerConfig, FlushDiskType};
 use crate::decide::Refusal;
 use crate::decide::config_change::{self, Change, Rules, Values};
 use crate::protocol::body::topic_config::DataVersion;
-use crate::protocol::response_code::SYSTEM_ERROR;
+use crate::protocol::response_code::{INVALID_PARAMETER, SYSTEM_ERROR};
 use crate::store::{DiskRatios, FlushMode, Habits, StoreError};
 
-/// File of what was changed, in `config/`.
-pub const FILE: &str = "mqdeck.properties";
 /// First line of the file.
 const HEADING: &str =
     "# Changed over the wire. Counts more than configuration file and environment.\n";
@@ -25,8 +24,10 @@ const HEADING: &str =
 /// Longest time in hours, and pause in ms, that is taken; beyond it is a slip of the hand.
 const HOURS_MAX: u64 = 24 * 366 * 100;
 const PAUSE_MS_MAX: u64 = 24 * 3_600_000;
-/// Largest body; a record is a little more and has to fit a log file.
-const MESSAGE_MAX: u64 = 1 << 30;
+/// What a record is larger than its body, at most, with the end of its file.
+const RECORD_ROOM: u64 = 1 << 17;
+/// Furthest that timer messages may be allowed to lie ahead, seconds.
+const TIMER_SEC_MAX: u64 = 366 * 86_400;
 
 /// Keys that count at once.
 pub const RUN_TIME: &[(&str, Values)] = &[
@@ -44,17 +45,19 @@ pub const RUN_TIME: &[(&str, Values)] = &[
     ("fileReservedTime", Values::Between(1, HOURS_MAX)),
     ("flushIntervalCommitLog", Values::Between(1, PAUSE_MS_MAX)),
     ("longPollingEnable", Values::Any),
-    ("maxMessageSize", Values::Between(1, MESSAGE_MAX)),
+    ("maxMessageSize", Values::Any),
     ("notifyConsumerIdsChangedEnable", Values::Any),
+    ("recallMessageEnable", Values::Any),
     ("rejectTransactionMessage", Values::Any),
     ("storeReplyMessageEnable", Values::Any),
     ("syncFlushTimeout", Values::Between(1, PAUSE_MS_MAX)),
+    ("timerMaxDelaySec", Values::Between(1, TIMER_SEC_MAX)),
     ("transactionCheckInterval", Values::Between(1, PAUSE_MS_MAX)),
     ("transactionCheckMax", Values::Between(1, 10_000)),
     ("transactionOpBatchInterval", Values::Between(1, PAUSE_MS_MAX)),
     ("transactionOpMsgMaxSize", Values::Between(64, 1 << 20)),
     ("transactionTimeOut", Values::Between(1, PAUSE_MS_MAX)),
-    ("useServerSideResetOffset", Values::Only("true")),
+    ("useServerSideResetOffset", Values::Any),
 ];
 /// Apache's names of roles, identities and sizes that this broker does not have as keys.
 const REFUSED: &[&str] = &[
@@ -175,16 +178,21 @@ fn rules(config: &BrokerConfig) -> Rules<'_> {
     }
 }
 
-/// A record of the largest message has to fit a log file.
+/// What only the whole configuration tells: every value works, and a log file holds a largest record.
 fn fits(change: &Change<BrokerConfig>) -> Result<(), Refusal> {
     let config = &change.config;
-    let limit = config.mapped_file_size_commit_log.saturating_sub(1 << 17);
+    let refuse = |remark: String| Err(Refusal::new(INVALID_PARAMETER, remark));
+    if let Some((key, must)) = config.fault()
+        && let Some(text) = change.taken.get(key)
+    {
+        return refuse(format!("{key}={text}: {must}"));
+    }
+    let limit = config.mapped_file_size_commit_log.saturating_sub(RECORD_ROOM);
     if change.taken.contains_key("maxMessageSize") && u64::from(config.max_message_size) > limit {
-        let remark = format!(
+        return refuse(format!(
             "maxMessageSize={}: log files of {} bytes cannot hold such a message",
             config.max_message_size, config.mapped_file_size_commit_log
-        );
-        return Err(Refusal::new(crate::protocol::response_code::INVALID_PARAMETER, remark));
+        ));
     }
     Ok(())
 }

@@ -180,6 +180,9 @@ fn built_in(config: &BrokerConfig) -> Vec<TopicConfig> {
         plain(names::HALF_TOPIC, 1, read_write),
         plain(names::OP_HALF_TOPIC, 1, read_write),
     ];
+    if config.timer_wheel_enable {
+        topics.push(plain(names::TIMER_TOPIC, 1, read_write));
+    }
     if config.auto_create_topic_enable {
         topics.push(template(config));
     }

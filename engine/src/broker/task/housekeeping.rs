@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::broker::Broker;
-use crate::broker::handle::{heartbeat, pull};
+use crate::broker::handle::{heartbeat, pop, pull};
 use crate::broker::state::stats::SAMPLE_MS;
 use crate::decide::expiry::CLIENT_SCAN_MS;
 
@@ -24,6 +24,7 @@ impl Housekeeping {
         for wait in broker.parked.expired(now_ms) {
             pull::wake(broker, &wait, now_ms);
         }
+        pop::tick(broker, now_ms);
         if due(&mut self.traffic, now_ms, TRAFFIC_EVERY_MS) {
             broker.traffic.sample(now_ms, day);
         }

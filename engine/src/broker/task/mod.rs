@@ -3,4 +3,6 @@
 pub mod delay_delivery;
 pub mod housekeeping;
 pub mod persist;
+pub mod pop_revive;
+pub mod timer_delivery;
 pub mod transaction_check;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::housekeeping::due;
 use crate::broker::Broker;
-use crate::broker::handle::offset;
+use crate::broker::handle::{offset, request_mode};
 use crate::broker::state::settings;
 use crate::protocol::body::group_config::SubscriptionGroupWrapper;
 use crate::protocol::body::offsets::{ConsumerOffsets, DelayOffsets};
@@ -23,6 +23,8 @@ const GROUPS: &str = "subscriptionGroup.json";
 const OFFSETS: &str = "consumerOffset.json";
 /// File of delay offsets.
 const DELAY: &str = "delayOffset.json";
+/// File of the blocks of ordered queues.
+const ORDERS: &str = "consumerOrderInfo.json";
 /// File of SQL filters.
 const FILTERS: &str = "consumerFilter.json";
 /// Pause between looks at the filters, ms.
@@ -62,6 +64,7 @@ pub struct Positions {
     filters_ms: i64,
     filter_changes: u64,
     changes: u64,
+    order_changes: u64,
     levels: std::collections::BTreeMap<i32, i64>,
     trimmed: crate::broker::state::trim::Minima,
 }
@@ -70,9 +73,9 @@ impl Positions {
     /// Writes what is due and has changed.
     pub fn run(&mut self, broker: &Arc<Broker>, now_ms: i64) {
         let every = broker.config.flush_consumer_offset_interval as i64;
-        if due(&mut self.offsets_ms, now_ms, every) && broker.offsets.changes() != self.changes {
-            self.changes = broker.offsets.changes();
-            broker.store.write_positions(OFFSETS, json_dialect::to_vec(&offset::body(broker)));
+        if due(&mut self.offsets_ms, now_ms, every) {
+            self.offsets(broker);
+            self.orders(broker, now_ms);
         }
         let filters = broker.filters.changes();
         if filters != self.filter_changes && due(&mut self.filters_ms, now_ms, FILTERS_EVERY_MS) {
@@ -82,6 +85,21 @@ impl Positions {
         let every = broker.config.flush_delay_offset_interval as i64;
         if due(&mut self.delay_ms, now_ms, every) {
             self.delay(broker);
+        }
+    }
+
+    fn offsets(&mut self, broker: &Arc<Broker>) {
+        if broker.offsets.changes() != self.changes {
+            self.changes = broker.offsets.changes();
+            broker.store.write_positions(OFFSETS, json_dialect::to_vec(&offset::body(broker)));
+        }
+    }
+
+    fn orders(&mut self, broker: &Arc<Broker>, now_ms: i64) {
+        if broker.pop.order_changes() != self.order_changes {
+            self.order_changes = broker.pop.order_changes();
+            let table = json_dialect::to_vec(&broker.pop.order_table(now_ms));
+            broker.store.write_positions(ORDERS, table);
         }
     }
 
@@ -104,6 +122,10 @@ pub fn all(broker: &Arc<Broker>) -> Result<(), StoreError> {
     write_tables(broker, true, true)?;
     broker.store.write_positions(OFFSETS, json_dialect::to_vec(&offset::body(broker)));
     broker.store.write_positions(DELAY, json_dialect::to_vec(&offset::delay_body(broker)));
+    if broker.pop.order_changes() > 0 {
+        let table = broker.pop.order_table(broker.clock.wall_ms());
+        broker.store.write_positions(ORDERS, json_dialect::to_vec(&table));
+    }
     if broker.filters.changes() > 0 {
         broker.store.write_positions(FILTERS, json_dialect::to_vec(&broker.filters.file()));
     }
@@ -149,6 +171,8 @@ pub fn load_positions(broker: &Broker) -> Result<(), StoreError> {
             broker.trim.set(&topic, queue, offset);
         }
     }
+    broker.pop.load_orders(load(&broker.store, ORDERS)?);
+    broker.request_modes.load(load(&broker.store, request_mode::FILE)?);
     clamp(broker);
     Ok(())
 }

@@ -18,7 +18,6 @@ pub mod register;
 pub mod route;
 pub mod running_info;
 pub mod stats;
-pub mod timer;
 pub mod topic_config;
 
 pub use queue::{MessageQueue, QueueMap};

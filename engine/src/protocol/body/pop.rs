@@ -1,6 +1,9 @@
-//! Body of BATCH_ACK_MESSAGE (200151).
+//! Body of BATCH_ACK_MESSAGE (200151), and what POP writes to its log.
 //!
-//! Members have one-letter names; the long ones are read too. Spec: remoting.md §11.7.
+//! Members of the request have one-letter names; the long ones are read too. Spec: remoting.md §11.7,
+//! semantics.md §16.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +43,108 @@ pub struct BatchAck {
     /// Base64 of a little-endian bit set: bit i acknowledges `start_offset + i`.
     #[serde(rename = "b", alias = "bitSet", deserialize_with = "lenient::or_default")]
     pub bit_set: String,
+}
+
+/// One round of messages that were handed out, as the POP log keeps it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Checkpoint {
+    /// Bit i: message i is acknowledged.
+    #[serde(rename = "bm", deserialize_with = "lenient::number")]
+    pub acked: i32,
+    #[serde(rename = "bn", deserialize_with = "lenient::or_default")]
+    pub broker_name: String,
+    #[serde(rename = "c", deserialize_with = "lenient::or_default")]
+    pub group: String,
+    /// Offsets minus the start; empty in old versions, which count up from it.
+    #[serde(rename = "d", deserialize_with = "lenient::or_default")]
+    pub distances: Vec<i32>,
+    #[serde(rename = "it", deserialize_with = "lenient::number")]
+    pub invisible_ms: i64,
+    #[serde(rename = "n", deserialize_with = "lenient::number")]
+    pub count: i32,
+    #[serde(rename = "pt", deserialize_with = "lenient::number")]
+    pub pop_ms: i64,
+    #[serde(rename = "q", deserialize_with = "lenient::number")]
+    pub queue_id: i32,
+    #[serde(rename = "ro", deserialize_with = "lenient::number")]
+    pub revive_offset: i64,
+    /// How often it was stored again, as text.
+    #[serde(
+        rename = "rp",
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "lenient::or_default"
+    )]
+    pub put_again: String,
+    #[serde(rename = "so", deserialize_with = "lenient::number")]
+    pub start_offset: i64,
+    /// Coming back does not count as a failure.
+    #[serde(rename = "sp")]
+    pub suspend: bool,
+    #[serde(rename = "t", deserialize_with = "lenient::or_default")]
+    pub topic: String,
+}
+
+/// Acknowledgements of one checkpoint, as the POP log keeps them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AckEntry {
+    /// The message; −1 when there is a list.
+    #[serde(rename = "ao", deserialize_with = "lenient::number")]
+    pub offset: i64,
+    /// The messages of a batch.
+    #[serde(
+        rename = "aol",
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "lenient::or_default"
+    )]
+    pub offsets: Vec<i64>,
+    #[serde(rename = "bn", deserialize_with = "lenient::or_default")]
+    pub broker_name: String,
+    #[serde(rename = "c", deserialize_with = "lenient::or_default")]
+    pub group: String,
+    #[serde(rename = "pt", deserialize_with = "lenient::number")]
+    pub pop_ms: i64,
+    #[serde(rename = "q", deserialize_with = "lenient::number")]
+    pub queue_id: i32,
+    #[serde(rename = "so", deserialize_with = "lenient::number")]
+    pub start_offset: i64,
+    #[serde(rename = "t", deserialize_with = "lenient::or_default")]
+    pub topic: String,
+}
+
+/// Order blocks by `topic@group` and queue (`consumerOrderInfo.json`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OrderTable {
+    pub table: BTreeMap<String, BTreeMap<i32, OrderBlock>>,
+}
+
+/// The one batch that is handed out of an ordered queue.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OrderBlock {
+    /// Attempt that may have the same batch again.
+    #[serde(rename = "a", skip_serializing_if = "Option::is_none")]
+    pub attempt_id: Option<String>,
+    /// Bit i: message i is acknowledged.
+    #[serde(rename = "cm", deserialize_with = "lenient::number")]
+    pub acked: i64,
+    #[serde(rename = "i", deserialize_with = "lenient::number")]
+    pub invisible_ms: i64,
+    #[serde(rename = "l", deserialize_with = "lenient::number")]
+    pub last_ms: i64,
+    /// First offset, then distances from it.
+    #[serde(rename = "o", deserialize_with = "lenient::or_default")]
+    pub distances: Vec<i64>,
+    /// Offset → how often it was consumed before.
+    #[serde(rename = "oc", deserialize_with = "lenient::or_default")]
+    pub counts: BTreeMap<i64, i32>,
+    /// Offset → when it is visible again, where that was changed.
+    #[serde(rename = "ot", deserialize_with = "lenient::or_default")]
+    pub visible_ms: BTreeMap<i64, i64>,
+    #[serde(rename = "popTime", deserialize_with = "lenient::number")]
+    pub pop_ms: i64,
 }
 
 #[cfg(test)]

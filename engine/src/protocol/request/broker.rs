@@ -3,9 +3,9 @@
 request! {
     /// Addresses and progress of a master, told or asked.
     pub struct ExchangeHa<'a> {
-        master_ha_addr: Option<&'a str> = "masterHaAddress",
-        master_flush_offset: Option<i64> = "masterFlushOffset",
-        master_addr: Option<&'a str> = "masterAddress",
+        ha_addr: Option<&'a str> = "masterHaAddress",
+        flush_offset: Option<i64> = "masterFlushOffset",
+        addr: Option<&'a str> = "masterAddress",
     }
 
     /// How far a master's log counts as flushed.

@@ -5,6 +5,7 @@ pub mod client;
 pub mod group;
 pub mod lock;
 pub mod offset;
+pub mod pop;
 pub mod pull;
 pub mod push;
 pub mod register;

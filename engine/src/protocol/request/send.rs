@@ -45,6 +45,19 @@ request! {
         transaction_id: Option<String> = "transactionId",
     }
 
+    /// A producer takes a timer message back.
+    pub struct RecallMessage<'a> {
+        group: Option<&'a str> = "producerGroup",
+        topic: &'a str = "topic",
+        handle: &'a str = "recallHandle",
+        broker_name: Option<&'a str> = "bname",
+    }
+
+    /// The answer to a recall.
+    pub struct RecallResponse {
+        unique_key: String = "msgId",
+    }
+
     /// A consumer gives a message back to be tried later.
     pub struct SendBack<'a> {
         offset: i64 = "offset",
