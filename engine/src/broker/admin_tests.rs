@@ -127,10 +127,13 @@ fn a_reset_of_a_queue_that_is_not_there_is_refused() {
     let running = Running::start(dir.path(), NOW_MS);
     code_of(group::update(&running.broker, &running.cx(), &group_of("g", 1)));
     for queue in [4, i32::MAX] {
-        let reply = reset::reset_offsets(&running.broker, &reset_of(queue));
+        let reply = reset::reset_offsets(&running.broker, &running.cx(), &reset_of(queue));
         assert_eq!(reply.code, response_code::INVALID_PARAMETER);
     }
-    assert_eq!(reset::reset_offsets(&running.broker, &reset_of(3)).code, response_code::SUCCESS);
+    assert_eq!(
+        reset::reset_offsets(&running.broker, &running.cx(), &reset_of(3)).code,
+        response_code::SUCCESS
+    );
 }
 
 #[test]
@@ -139,7 +142,7 @@ fn a_topic_or_group_that_comes_back_knows_nothing_of_its_namesake() {
     let running = Running::start(dir.path(), NOW_MS);
     let broker = &running.broker;
     code_of(group::update(broker, &running.cx(), &group_of("g", 1)));
-    reset::reset_offsets(broker, &reset_of(3));
+    reset::reset_offsets(broker, &running.cx(), &reset_of(3));
     broker.trim.set("t", 0, 7);
     code_of(topic::delete(broker, &running.cx(), &TopicOf { topic: "t" }));
     assert_eq!(broker.resets.get("g", "t", 3), None);
