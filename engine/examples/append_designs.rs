@@ -218,7 +218,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (_stop, stopped) = tokio::sync::watch::channel(false);
     runtime.block_on(async {
         let socket = listener::bind(addr)?;
-        listener::run(socket, server, stopped, Admission { connections: 10_000, limits }).await;
+        listener::run(
+            socket,
+            server,
+            stopped,
+            Admission { slots: Arc::new(tokio::sync::Semaphore::new(10_000)), limits },
+        )
+        .await;
         Ok(())
     })
 }

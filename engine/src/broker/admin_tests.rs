@@ -2,15 +2,20 @@
 
 use std::sync::Arc;
 
-use super::handle::{offset, query};
+use super::handle::{group, offset, query, reset, send_back, topic};
 use super::outcome::Outcome;
+use super::put::{Delay, Put};
 use super::state::connections::Member;
 use super::transaction_tests::Running;
+use crate::protocol::body::group_config::SubscriptionGroupConfig;
 use crate::protocol::body::heartbeat::{ConsumerData, SubscriptionData};
 use crate::protocol::body::offsets::ConsumeQueueBody;
 use crate::protocol::json_dialect;
-use crate::protocol::request::offset::QueryConsumerOffset;
+use crate::protocol::request::group::DeleteGroup;
+use crate::protocol::request::offset::{QueryConsumerOffset, ResetOffset, UpdateConsumerOffset};
+use crate::protocol::request::send::SendBack;
 use crate::protocol::request::stats::QueryConsumeQueue;
+use crate::protocol::request::topic::TopicOf;
 use crate::protocol::response_code;
 
 const NOW_MS: i64 = 1_700_000_000_000;
@@ -67,4 +72,130 @@ fn a_group_without_an_offset_starts_at_0_only_where_there_is_a_message() {
     running.commit_one();
     assert_eq!(code(header(None)), response_code::SUCCESS);
     assert_eq!(code(header(Some(false))), response_code::QUERY_NOT_FOUND);
+}
+
+fn code_of(outcome: Outcome) -> i32 {
+    match outcome {
+        Outcome::Reply(reply) | Outcome::Persisted(reply) => reply.code,
+        _ => panic!("no plain answer"),
+    }
+}
+
+fn group_of(name: &str, retry_queue_nums: i32) -> Vec<u8> {
+    let config =
+        SubscriptionGroupConfig { retry_queue_nums, ..SubscriptionGroupConfig::named(name) };
+    json_dialect::to_vec(&config)
+}
+
+#[test]
+fn a_group_gets_no_more_retry_queues_than_a_topic_may_have() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(dir.path(), NOW_MS);
+    let update =
+        |queues| code_of(group::update(&running.broker, &running.cx(), &group_of("big", queues)));
+    assert_eq!(update(i32::MAX), response_code::INVALID_PARAMETER);
+    assert!(running.broker.groups.get("big").is_none());
+    assert_eq!(update(16), response_code::SUCCESS);
+}
+
+#[test]
+fn an_offset_is_committed_only_for_what_can_be_a_queue() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(dir.path(), NOW_MS);
+    code_of(group::update(&running.broker, &running.cx(), &group_of("g", 1)));
+    let commit = |queue_id, offset| {
+        let header = UpdateConsumerOffset { group: "g", topic: "t", queue_id, offset };
+        offset::update(&running.broker, &header).code
+    };
+    for (queue, offset) in
+        [(-1, 0), (i32::MIN, 0), (i32::MAX, 0), (16_384, 0), (0, -1), (0, i64::MIN)]
+    {
+        assert_eq!(commit(queue, offset), response_code::INVALID_PARAMETER, "{queue} {offset}");
+    }
+    assert_eq!(commit(0, i64::MAX), response_code::SUCCESS);
+    assert_eq!(running.broker.offsets.committed_of("g", "t").len(), 1);
+}
+
+fn reset_of(queue_id: i32) -> ResetOffset<'static> {
+    let (topic, group) = ("t", "g");
+    ResetOffset { topic, group, timestamp: -1, force: None, queue_id: Some(queue_id), offset: None }
+}
+
+#[test]
+fn a_reset_of_a_queue_that_is_not_there_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(dir.path(), NOW_MS);
+    code_of(group::update(&running.broker, &running.cx(), &group_of("g", 1)));
+    for queue in [4, i32::MAX] {
+        let reply = reset::reset_offsets(&running.broker, &running.cx(), &reset_of(queue));
+        assert_eq!(reply.code, response_code::INVALID_PARAMETER);
+    }
+    assert_eq!(
+        reset::reset_offsets(&running.broker, &running.cx(), &reset_of(3)).code,
+        response_code::SUCCESS
+    );
+}
+
+#[test]
+fn a_topic_or_group_that_comes_back_knows_nothing_of_its_namesake() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(dir.path(), NOW_MS);
+    let broker = &running.broker;
+    code_of(group::update(broker, &running.cx(), &group_of("g", 1)));
+    reset::reset_offsets(broker, &running.cx(), &reset_of(3));
+    broker.trim.set("t", 0, 7);
+    code_of(topic::delete(broker, &running.cx(), &TopicOf { topic: "t" }));
+    assert_eq!(broker.resets.get("g", "t", 3), None);
+    assert_eq!(broker.min_offset("t", 0), 0);
+    assert!(broker.trim.was_used(), "the file has to be written once more");
+
+    broker.resets.put("g", "t", 1, 5);
+    let delete = DeleteGroup { group: "g", clean_offset: Some(true) };
+    code_of(group::delete(broker, &running.cx(), &delete));
+    assert_eq!(broker.resets.get("g", "t", 1), None);
+}
+
+#[test]
+fn a_trimmed_head_counts_only_inside_of_its_queue() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(dir.path(), NOW_MS);
+    let trim = &running.broker.trim;
+    trim.set("t", 0, 7);
+    trim.set("t", 1, 2);
+    trim.drop_beyond(|_, queue| if queue == 0 { 6 } else { 2 });
+    assert_eq!((trim.get("t", 0), trim.get("t", 1)), (None, Some(2)));
+}
+
+#[test]
+fn a_message_given_back_as_often_as_a_number_can_say_is_a_dead_letter() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(dir.path(), NOW_MS);
+    let (broker, cx) = (&running.broker, running.cx());
+    let put = Put {
+        topic: "t".into(),
+        queue_id: 0,
+        flag: 0,
+        sys_flag: 0,
+        born_ms: NOW_MS,
+        born_host: cx.answer.peer.remote(),
+        reconsume_times: i32::MAX,
+        prepared_offset: 0,
+        body: b"body",
+        properties: String::new(),
+        wait: false,
+    };
+    let stored = broker.store.append_now(broker.append_of(put, Delay::Obey).unwrap());
+    let header = SendBack {
+        offset: stored.physical.0 as i64,
+        group: "g",
+        delay_level: 0,
+        origin_message_id: None,
+        origin_topic: None,
+        unit_mode: None,
+        max_reconsume_times: None,
+    };
+    let Outcome::Stored { append, .. } = send_back::send_back(broker, &cx, &header) else {
+        panic!("not given back");
+    };
+    assert_eq!(&*append.topic, "%DLQ%g");
 }

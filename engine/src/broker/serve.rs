@@ -107,6 +107,7 @@ fn slow(broker: &Arc<Broker>, shell: &Arc<dyn Shell>, frame: &Frame, cx: &Cx) {
         let (broker, frame) = (Arc::clone(broker), frame.clone());
         let cx = Cx { wait: Wait::Yes, ..cx.clone() };
         move || {
+            let _answers = OnPanic(cx.answer.clone());
             let Ok(header) = frame.decode() else { return };
             let mut appends = Vec::new();
             let outcome = run(&broker, &frame, &header, &cx);
@@ -118,6 +119,17 @@ fn slow(broker: &Arc<Broker>, shell: &Arc<dyn Shell>, frame: &Frame, cx: &Cx) {
     };
     if !shell.slow(Box::new(job)) {
         cx.answer.reply(overloaded());
+    }
+}
+
+/// Answers a request whose handler panicked: whoever asked shall not wait for ever.
+struct OnPanic(Answer);
+
+impl Drop for OnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.reply(Reply::error("the request could not be handled, see the broker's log"));
+        }
     }
 }
 

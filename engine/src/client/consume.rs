@@ -159,7 +159,7 @@ fn retry_of(message: &MessageExt, group: &str, level: i32, limit: Option<i32>) -
         key::ORIGIN_MESSAGE_ID,
         &origin_id.unwrap_or_else(|| message.offset_id()),
     );
-    let level = if level > 0 { level } else { FIRST_LEVEL + message.reconsume_times };
+    let level = if level > 0 { level } else { FIRST_LEVEL.saturating_add(message.reconsume_times) };
     properties::set(&mut text, key::DELAY, &level.to_string());
     Parcel {
         group: INNER_GROUP.to_owned(),
@@ -170,7 +170,7 @@ fn retry_of(message: &MessageExt, group: &str, level: i32, limit: Option<i32>) -
         sys_flag: message.sys_flag.0 & KEPT_FLAGS,
         flag: message.flag,
         born_ms: message.born_ms,
-        reconsume_times: message.reconsume_times + 1,
+        reconsume_times: message.reconsume_times.saturating_add(1),
         max_reconsume_times: limit,
         batch: false,
     }
@@ -240,6 +240,8 @@ mod tests {
             stored_body: Bytes::from_static(b"stored"),
             damaged: None,
         };
+        let last = MessageExt { reconsume_times: i32::MAX, ..message.clone() };
+        assert_eq!(retry_of(&last, "g", 0, None).reconsume_times, i32::MAX);
         let retry = retry_of(&message, "g", 0, Some(3));
         let get = |key| properties::get(&retry.properties, key);
         assert_eq!((retry.topic.as_str(), retry.group.as_str()), ("%RETRY%g", INNER_GROUP));

@@ -317,8 +317,12 @@ impl Shared {
         queue: &MessageQueue,
         left: Duration,
     ) -> Result<SendResult, ClientError> {
-        self.greet(master_of(&publish.route, &queue.broker_name)?).await;
+        let deadline = Instant::now() + left;
+        let addr = master_of(&publish.route, &queue.broker_name)?;
+        // A greeting that takes longer is given up: it is repeated in 30 s, the send has its time-out.
+        let _ = timeout_at(deadline, self.greet(addr)).await;
         let start = Instant::now();
+        let left = deadline.saturating_duration_since(start);
         let ended = self.cluster.deliver(parcel, publish, queue, left).await;
         if self.config.fault_avoidance {
             let sent = match &ended {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::broker::broker::Parts;
@@ -162,12 +162,17 @@ impl Engine {
             listeners.namesrv,
             names_service,
             stop.clone(),
-            admission,
+            admission.clone(),
         )));
         for (socket, port) in [(listeners.main, Port::Main), (listeners.fast, Port::Fast)] {
             let service =
                 Arc::new(BrokerService::new(Arc::clone(&broker), Arc::clone(&pool), port));
-            tasks.push(handle.spawn(listener::run(socket, service, stop.clone(), admission)));
+            tasks.push(handle.spawn(listener::run(
+                socket,
+                service,
+                stop.clone(),
+                admission.clone(),
+            )));
         }
         let broker_addr = broker.addr;
         let engine = Self {
@@ -412,6 +417,7 @@ fn memory_bytes() -> u64 {
 }
 
 /// Raises the limit of open files and gives three quarters of it to connections.
+/// What all listeners of the process admit together.
 fn admission() -> Admission {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
@@ -427,5 +433,5 @@ fn admission() -> Admission {
         first_frame: Duration::from_millis(flow::FIRST_FRAME_MS.unsigned_abs()),
         pending_bytes: flow::PENDING_BYTES_MAX,
     };
-    Admission { connections, limits }
+    Admission { slots: Arc::new(Semaphore::new(connections)), limits }
 }

@@ -17,6 +17,8 @@ pub const ORDER_TOPIC_NAMESPACE: &str = "ORDER_TOPIC_CONFIG";
 pub const KEYS_MAX: usize = 100_000;
 /// Longest value in bytes.
 pub const VALUE_LEN_MAX: usize = 64 * 1024;
+/// Longest key together with its namespace.
+pub const KEY_LEN_MAX: usize = 4 * 1024;
 
 /// The table; its members are those of `kvConfig.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +43,10 @@ impl Kv {
         let full = self.config_table.values().map(BTreeMap::len).sum::<usize>() >= KEYS_MAX;
         if full && self.get(namespace, key).is_err() {
             let remark = format!("the table is full: {KEYS_MAX} keys");
+            return Err(Refusal::new(SYSTEM_ERROR, remark));
+        }
+        if namespace.len() + key.len() > KEY_LEN_MAX {
+            let remark = format!("a key and its namespace have at most {KEY_LEN_MAX} bytes");
             return Err(Refusal::new(SYSTEM_ERROR, remark));
         }
         if value.len() > VALUE_LEN_MAX {
@@ -103,5 +109,13 @@ mod tests {
     fn values_are_bounded() {
         let long = "x".repeat(VALUE_LEN_MAX + 1);
         assert_eq!(Kv::default().put("n", "k", &long).unwrap_err().code, 1);
+    }
+
+    #[test]
+    fn keys_are_bounded() {
+        let mut kv = Kv::default();
+        let long = "k".repeat(KEY_LEN_MAX);
+        assert_eq!(kv.put("n", &long, "v").unwrap_err().code, SYSTEM_ERROR);
+        assert_eq!(kv.put("", &long, "v"), Ok(()));
     }
 }

@@ -256,13 +256,24 @@ pub async fn run(
     service: Arc<dyn Service>,
     limits: Limits,
 ) -> Ended {
-    let ended = match drive(&stream, &conn, &service, limits).await {
+    let leaving = Leaving { conn, service };
+    match drive(&stream, &leaving.conn, &leaving.service, limits).await {
         Ok(()) => Ended::Closed,
         Err(ended) => ended,
-    };
-    conn.close();
-    service.closed(&conn);
-    ended
+    }
+}
+
+/// Closes a connection and tells the service, also when its task panics or is cancelled.
+struct Leaving {
+    conn: Arc<Connection>,
+    service: Arc<dyn Service>,
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.conn.close();
+        self.service.closed(&self.conn);
+    }
 }
 
 async fn drive(

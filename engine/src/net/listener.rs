@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::watch;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::connection::{Connection, Ended, Limits};
@@ -28,10 +28,11 @@ pub fn bind(addr: SocketAddr) -> std::io::Result<TcpListener> {
 }
 
 /// What a listener admits.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Admission {
-    /// Connections at a time; further ones wait in the kernel's queue.
-    pub connections: usize,
+    /// One for each connection at a time, of all listeners that share them; further connections wait
+    /// in the kernel's queue.
+    pub slots: Arc<Semaphore>,
     /// What each of them may cost.
     pub limits: Limits,
 }
@@ -47,11 +48,15 @@ pub async fn run(
     let mut open: Vec<std::sync::Weak<Connection>> = Vec::new();
     loop {
         tokio::select! {
-            accepted = listener.accept(), if tasks.len() < admission.connections => match accepted {
-                Ok((stream, _)) => match Connection::new(&stream) {
+            accepted = accept(&listener, &admission.slots) => match accepted {
+                Ok((stream, slot)) => match Connection::new(&stream) {
                     Ok(conn) => {
                         open.push(Arc::downgrade(&conn));
-                        tasks.spawn(serve(stream, conn, Arc::clone(&service), admission.limits));
+                        let served = serve(stream, conn, Arc::clone(&service), admission.limits);
+                        tasks.spawn(async move {
+                            served.await;
+                            drop(slot);
+                        });
                     }
                     Err(error) => tracing::debug!(%error, "connection was gone before it was served"),
                 },
@@ -78,8 +83,18 @@ pub async fn run(
     while tasks.join_next().await.is_some() {}
 }
 
+/// The next connection, once there is a slot for it. May be dropped at any time: nothing is lost.
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> std::io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let slot = Arc::clone(slots).acquire_owned().await.map_err(std::io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, slot))
+}
+
 async fn serve(
-    stream: tokio::net::TcpStream,
+    stream: TcpStream,
     conn: Arc<Connection>,
     service: Arc<dyn Service>,
     limits: Limits,
@@ -89,5 +104,89 @@ async fn serve(
         Ended::Closed | Ended::Idle => {}
         Ended::Frame(error) => tracing::warn!(%remote, %error, "connection closed: no frame"),
         Ended::Io(error) => tracing::debug!(%remote, %error, "connection lost"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use tokio::io::AsyncReadExt;
+    use tokio::runtime::Handle;
+
+    use super::*;
+    use crate::net::Limits;
+    use crate::protocol::frame::Frame;
+
+    /// Counts who left.
+    #[derive(Default)]
+    struct Leavers(Mutex<usize>);
+
+    impl Service for Leavers {
+        fn batch(&self, _: &Arc<Connection>, _: &[Frame]) {
+            panic!("a handler that fails");
+        }
+        fn closed(&self, _: &Arc<Connection>) {
+            *self.0.lock().unwrap() += 1;
+        }
+    }
+
+    struct Bench {
+        addrs: Vec<SocketAddr>,
+        slots: Arc<Semaphore>,
+        service: Arc<Leavers>,
+        _stop: watch::Sender<bool>,
+    }
+
+    fn bench(listeners: usize, connections: usize) -> Bench {
+        let (stop_tx, stop) = watch::channel(false);
+        let slots = Arc::new(Semaphore::new(connections));
+        let admission = Admission { slots: Arc::clone(&slots), limits: Limits::CLIENT };
+        let service = Arc::new(Leavers::default());
+        let addrs = (0..listeners).map(|_| {
+            let socket = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+            let addr = socket.local_addr().unwrap();
+            let service: Arc<dyn Service> = Arc::<Leavers>::clone(&service);
+            Handle::current().spawn(run(socket, service, stop.clone(), admission.clone()));
+            addr
+        });
+        Bench { addrs: addrs.collect(), slots, service, _stop: stop_tx }
+    }
+
+    #[tokio::test]
+    async fn listeners_with_the_same_slots_admit_no_more_than_there_are() {
+        let bench = bench(2, 3);
+        let mut open = Vec::new();
+        for at in 0..8 {
+            open.push(TcpStream::connect(bench.addrs[at % 2]).await.unwrap());
+        }
+        while bench.slots.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        drop(open);
+        // Everybody is gone: whoever waited was admitted and left, none of the slots is lost.
+        let all = async {
+            while *bench.service.0.lock().unwrap() < 8 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), all).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_panics_closes_its_connection_alone_and_is_told_of() {
+        let bench = bench(1, 4);
+        let mut stream = TcpStream::connect(bench.addrs[0]).await.unwrap();
+        let frame = [0, 0, 0, 6, 0, 0, 0, 2, b'{', b'}'];
+        tokio::io::AsyncWriteExt::write_all(&mut stream, &frame).await.unwrap();
+        let gone = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut [0; 8])).await;
+        assert!(matches!(gone.unwrap(), Ok(0) | Err(_)));
+        let told = async {
+            while *bench.service.0.lock().unwrap() < 1 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), told).await.unwrap();
+        assert!(TcpStream::connect(bench.addrs[0]).await.is_ok());
     }
 }

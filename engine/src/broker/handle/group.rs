@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::heartbeat::no_group;
+use super::topic::QUEUES_MAX;
 use super::{body_of, group_name_remark, json};
 use crate::broker::Broker;
 use crate::broker::outcome::{Cx, Outcome, Reply};
@@ -48,6 +49,11 @@ pub fn update_list(broker: &Broker, cx: &Cx, body: &[u8]) -> Outcome {
 fn store(broker: &Broker, cx: &Cx, mut config: SubscriptionGroupConfig) -> Result<(), Reply> {
     if let Err(error) = names::check_group(&config.group_name) {
         let remark = group_name_remark(&config.group_name, error);
+        return Err(Reply::refuse(response_code::INVALID_PARAMETER, remark));
+    }
+    // Each of them is a queue of the retry topic, and answers list them one by one.
+    if config.retry_queue_nums > QUEUES_MAX {
+        let remark = format!("retryQueueNums must be at most {QUEUES_MAX}");
         return Err(Reply::refuse(response_code::INVALID_PARAMETER, remark));
     }
     let old = broker.groups.get(&config.group_name);
@@ -97,6 +103,7 @@ pub fn delete(broker: &Broker, cx: &Cx, header: &DeleteGroup<'_>) -> Outcome {
     }
     if header.clean_offset == Some(true) {
         broker.offsets.remove_group(header.group);
+        broker.resets.remove_group(header.group);
     }
     if broker.groups.remove(header.group, cx.now_ms) {
         broker.persist.groups_changed();

@@ -194,6 +194,7 @@ pub fn expire(broker: &Broker, now_ms: i64) {
     for group in groups {
         notify(broker, &group);
     }
+    broker.locks.expire(now_ms);
     broker.filters.clean(now_ms, |group, topic| {
         let subscribed = broker.connections.with_group(group, |members| {
             members.subscriptions.get(topic).is_some_and(|subscription| !subscription.is_tag())

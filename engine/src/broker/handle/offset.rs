@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::heartbeat::no_group;
 use super::json;
+use super::topic::QUEUES_MAX;
 use crate::broker::Broker;
 use crate::broker::outcome::{Cx, Outcome, Reply};
 use crate::protocol::body::offsets::{ConsumerOffsets, DelayOffsets};
@@ -79,6 +80,10 @@ pub fn update(broker: &Broker, header: &UpdateConsumerOffset<'_>) -> Reply {
     }
     if broker.topics.get(topic).is_none() {
         return Reply::refuse(response_code::TOPIC_NOT_EXIST, format!("Topic {topic} not exist!"));
+    }
+    if !(0..QUEUES_MAX).contains(&queue_id) || offset < 0 {
+        let remark = format!("offset {offset} of queue {queue_id} cannot be one");
+        return Reply::refuse(response_code::INVALID_PARAMETER, remark);
     }
     if broker.resets.get(group, topic, queue_id).is_some() {
         return Reply { remark: Some("Offset has been previously reset".into()), ..Reply::ok() };

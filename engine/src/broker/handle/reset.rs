@@ -28,6 +28,11 @@ pub fn reset_offsets(broker: &Arc<Broker>, cx: &Cx, header: &ResetOffset<'_>) ->
         return Reply::refuse(response_code::SUBSCRIPTION_GROUP_NOT_EXIST, remark);
     }
     let queue_id = header.queue_id.unwrap_or(-1);
+    let queues = topic.config.read_queue_nums.max(topic.config.write_queue_nums);
+    if queue_id >= queues {
+        let remark = format!("queue {queue_id} of topic {} does not exist", header.topic);
+        return Reply::refuse(response_code::INVALID_PARAMETER, remark);
+    }
     let targets = match header.offset {
         Some(offset) if queue_id >= 0 && offset != -1 => {
             match in_range(broker, header.topic, queue_id, offset) {

@@ -67,7 +67,7 @@ fn store(
         }
     };
     let mut put = Put::copy_of(view, topic, queue_id);
-    put.reconsume_times = view.reconsume_times() + 1;
+    put.reconsume_times = view.reconsume_times().saturating_add(1);
     put.properties = properties_of(broker, view, level);
     // The copy itself waits for the flush as any message: the consumer forgets it after this answer.
     put.wait = true;

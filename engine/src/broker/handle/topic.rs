@@ -21,7 +21,7 @@ use crate::protocol::request::topic::{AllTopicConfig, TopicOf, TotalTopics, Upda
 use crate::protocol::response_code;
 
 /// Most queues of a topic (ours: the reference broker has no limit).
-const QUEUES_MAX: i32 = 16_384;
+pub(super) const QUEUES_MAX: i32 = 16_384;
 /// Attributes of a topic that may be given.
 const ATTRIBUTES: [&str; 4] = ["queue.type", "cleanup.policy", "message.type", "reserve.time"];
 /// Attributes that never change once the topic exists.
@@ -180,6 +180,8 @@ pub fn delete(broker: &Broker, cx: &Cx, header: &TopicOf<'_>) -> Outcome {
         return Reply::ok().into();
     }
     broker.offsets.remove_topic(header.topic);
+    broker.resets.remove_topic(header.topic);
+    broker.trim.remove_topic(header.topic);
     broker.stats.remove_topic(header.topic);
     if let Err(error) = broker.store.delete_topic(header.topic) {
         tracing::warn!(topic = header.topic, %error, "queues of a deleted topic stay behind");

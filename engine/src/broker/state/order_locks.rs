@@ -66,6 +66,14 @@ impl OrderLocks {
         }
     }
 
+    /// Forgets locks that have expired, and groups without any.
+    pub fn expire(&self, now_ms: i64) {
+        lock(&self.groups).retain(|_, held| {
+            held.retain(|_, h| expiry::locked(h.as_lock(), now_ms));
+            !held.is_empty()
+        });
+    }
+
     /// Whether the group holds any lock that has not expired: then its retries cannot wait.
     pub fn any(&self, group: &str, now_ms: i64) -> bool {
         let groups = lock(&self.groups);
@@ -90,5 +98,17 @@ mod tests {
         assert!(locks.any("g", 60_001));
         locks.unlock("g", "b", std::slice::from_ref(&queue));
         assert!(!locks.any("g", 60_001));
+    }
+
+    #[test]
+    fn what_has_expired_is_forgotten() {
+        let locks = OrderLocks::default();
+        locks.lock("g", "a", vec![("t".to_owned(), 0)], 0);
+        locks.lock("h", "a", vec![("t".to_owned(), 0), ("t".to_owned(), 1)], 10);
+        locks.lock("empty", "a", Vec::new(), 10);
+        locks.expire(60_005);
+        assert_eq!(lock(&locks.groups).keys().collect::<Vec<_>>(), ["h"]);
+        locks.expire(60_011);
+        assert!(lock(&locks.groups).is_empty());
     }
 }

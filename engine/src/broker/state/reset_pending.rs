@@ -34,6 +34,22 @@ impl ResetPending {
         lock(&self.entries).get(&(group.to_owned(), topic.to_owned(), queue)).copied()
     }
 
+    /// Forgets what waits on a topic that is gone.
+    pub fn remove_topic(&self, topic: &str) {
+        self.retain(|key| key.1 != topic);
+    }
+
+    /// Forgets what waits for a group that is gone.
+    pub fn remove_group(&self, group: &str) {
+        self.retain(|key| key.0 != group);
+    }
+
+    fn retain(&self, keep: impl Fn(&Key) -> bool) {
+        let mut entries = lock(&self.entries);
+        entries.retain(|key, _| keep(key));
+        self.count.store(entries.len(), Ordering::Release);
+    }
+
     /// The pending offset, which is gone then.
     pub fn take(&self, group: &str, topic: &str, queue: i32) -> Option<i64> {
         if self.count.load(Ordering::Acquire) == 0 {

@@ -129,7 +129,7 @@ pub fn all(broker: &Arc<Broker>) -> Result<(), StoreError> {
     if broker.filters.changes() > 0 {
         broker.store.write_positions(FILTERS, json_dialect::to_vec(&broker.filters.file()));
     }
-    if !broker.trim.all().is_empty() {
+    if broker.trim.was_used() {
         broker.store.write_positions(TRIM, json_dialect::to_vec(&broker.trim.all()));
     }
     Ok(())
@@ -186,6 +186,7 @@ fn clamp(broker: &Broker) {
             "committed offsets lay beyond the log's end and were lowered to it"
         );
     }
+    broker.trim.drop_beyond(end);
     for (level, offset) in broker.delay_offsets.all() {
         let max = end(crate::protocol::names::SCHEDULE_TOPIC, level - 1);
         if offset > max {
