@@ -140,7 +140,7 @@ mod tests {
         370, // Chores, settings, and what is refused.
         306, 316, 308, 908, 513, 1007, 5001, 25, 318,
         // POP: hands messages out, or creates a group by asking.
-        401, 200050, 200051, 200151, 200052, 200053, 200054, 200055,
+        401, 200_050, 200_051, 200_151, 200_052, 200_053, 200_054, 200_055,
     ];
 
     #[test]
