@@ -232,6 +232,8 @@ pub struct Store {
     pub(super) flushed_mark: Mutex<Mark>,
     pub(super) flush: Flush,
     pub(super) flushing: Mutex<()>,
+    /// One writer of `config/` at a time: a file is written under a temporary name first.
+    pub(super) config_files: Mutex<()>,
     pub(super) upkeep: Upkeep,
     pub(super) index: Option<super::index::Index>,
     pub(super) flush_bell: Bell,
@@ -284,6 +286,7 @@ impl Store {
             flushed_mark: Mutex::new(opened.last),
             flush: Flush::default(),
             flushing: Mutex::new(()),
+            config_files: Mutex::new(()),
             upkeep: Upkeep::new(opened.abort, opened.checkpoint),
             index,
             flush_bell: Bell::default(),
@@ -396,6 +399,7 @@ impl Store {
     /// # Errors
     /// When it cannot be written.
     pub fn write_json(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        let _one = self.config_files.lock().unwrap_or_else(PoisonError::into_inner);
         json_file::write(self.log.storage(), &self.config_path(name), bytes)
     }
 

@@ -14,7 +14,6 @@ use super::checkpoint::{AbortMark, Checkpoint};
 use super::commit_log::FlushMode;
 use super::consume_queue::{Queue, Work};
 use super::error::StoreError;
-use super::json_file;
 use super::retention;
 use super::storage::Space;
 use super::store::{Mark, Store};
@@ -207,7 +206,7 @@ impl Store {
             }
         }
         for (name, bytes) in due {
-            json_file::write(self.log.storage(), &self.config_path(&name), &bytes)?;
+            self.write_json(&name, &bytes)?;
         }
         Ok(())
     }
