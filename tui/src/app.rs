@@ -9,6 +9,7 @@ use crate::data::Picture;
 use crate::dialog::{Ctx, Dialog, Step};
 use crate::effect::{Effect, Exit, Watch};
 use crate::event::{Code, Event, Key, Ticket};
+use crate::format;
 use crate::keymap::{self, Action, Found, Kind, Layer};
 use crate::model::clock::{TimeMode, Zone};
 use crate::place::{At, Place};
@@ -89,6 +90,8 @@ pub struct App {
     pub last_change: Option<String>,
     /// Why nothing may be changed, if so.
     pub read_only: Option<String>,
+    /// The first-run card was not closed.
+    pub card: bool,
     tickets: Ticket,
     watched: Option<Watch>,
 }
@@ -115,6 +118,7 @@ impl App {
             toast: None,
             last_change: None,
             read_only: None,
+            card: true,
             tickets: 0,
             watched: None,
         }
@@ -169,6 +173,7 @@ impl App {
 
     /// Goes to a screen; it is as it was left.
     pub fn go(&mut self, kind: Kind) {
+        self.toast = None;
         let root = self.stack.drain(..).next();
         if let Some(root) = root {
             self.left.insert(root.at.kind(), root);
@@ -203,8 +208,23 @@ impl App {
             prod: self.session.danger_prod,
             context: self.session.context.clone(),
             commands: self.session.commands,
+            clients: self.clients(),
             groups: screen::group_names(self),
         }
+    }
+
+    /// `3 clients are connected.`, when some are.
+    fn clients(&self) -> Option<String> {
+        let clients = &self.live.cluster.get()?.clients;
+        let n = clients.value().copied().filter(|n| *n > 0)?;
+        let (noun, verb) = if n == 1 { ("client", "is") } else { ("clients", "are") };
+        Some(format!("{} {noun} {verb} connected.", format::fig_count(clients)))
+    }
+
+    /// Whether the first-run card is wanted: an engine of its own, and nothing sent so far.
+    pub fn shows_card(&self) -> bool {
+        let topics = self.picture().cluster.get().and_then(|c| c.topics.value().copied());
+        self.card && topics == Some(0) && self.session.embedded.as_ref().is_some_and(|e| !e.demo)
     }
 
     /// Whether writing actions are offered.
@@ -354,6 +374,11 @@ pub fn apply(app: &mut App, step: Step) -> Vec<Effect> {
     if let Some(text) = step.tell {
         app.tell(text);
     }
+    if let Some(key) = step.unmark {
+        for list in &mut app.place_mut().lists {
+            list.marks.remove(&key);
+        }
+    }
     if step.close {
         app.dialog = None;
     }
@@ -425,6 +450,8 @@ fn back(app: &mut App) {
         app.place_mut().pane = 0;
     } else if app.stack.len() > 1 {
         app.stack.pop();
+    } else if app.kind() == Kind::Overview && app.shows_card() {
+        app.card = false;
     }
 }
 

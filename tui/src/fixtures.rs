@@ -555,21 +555,21 @@ pub fn wheres() -> Vec<Where> {
 
 /// Dead letters of billing, newest first.
 pub fn letters() -> Letters {
-    let rows: [(&str, u64, &str, &str); 10] = [
-        ("14:03:21", 61, "inv-2201", "exception"),
-        ("14:03:19", 60, "inv-2199", "exception"),
-        ("14:02:21", 59, "inv-2190", "exception"),
-        ("14:02:20", 58, "inv-2188", "exception"),
-        ("14:01:07", 57, "inv-2173", "not traced"),
-        ("14:00:58", 56, "inv-2171", "exception"),
-        ("14:00:51", 55, "inv-2170", "timeout"),
-        ("14:00:44", 54, "inv-2169", "exception"),
-        ("14:00:31", 53, "inv-2164", "exception"),
-        ("13:59:40", 52, "inv-2150", "exception"),
+    let rows: [(&str, u64, &str); 10] = [
+        ("14:03:21", 61, "inv-2201"),
+        ("14:03:19", 60, "inv-2199"),
+        ("14:02:21", 59, "inv-2190"),
+        ("14:02:20", 58, "inv-2188"),
+        ("14:01:07", 57, "inv-2173"),
+        ("14:00:58", 56, "inv-2171"),
+        ("14:00:51", 55, "inv-2170"),
+        ("14:00:44", 54, "inv-2169"),
+        ("14:00:31", 53, "inv-2164"),
+        ("13:59:40", 52, "inv-2150"),
     ];
     let mut letters: Vec<Letter> = rows
         .iter()
-        .map(|(time, offset, key, why)| {
+        .map(|(time, offset, key)| {
             let body = format!("{{\"invoice\":{},\"due\":\"2026-04-01\"}}", &key[4..]);
             let mut m = message("%DLQ%billing", *offset, at(time), key, body.as_bytes());
             m.tag = "create".to_owned();
@@ -579,7 +579,6 @@ pub fn letters() -> Letters {
                 message: Arc::new(m),
                 origin: name("invoices"),
                 tries: 17,
-                why: Known((*why).to_owned()),
                 again: Again::default(),
                 source: None,
             }

@@ -30,7 +30,7 @@ use crate::protocol::ids::UniqueKeys;
 use crate::protocol::properties::key;
 use crate::protocol::record::RecordView;
 use crate::protocol::request::pop::{AckMessage, ChangeInvisible, Notification, PopMessage};
-use crate::store::{Arrival, Disk, Store, StoreConfig};
+use crate::store::{Arrival, Disk, Store, StoreConfig, Wait};
 
 const START_MS: i64 = 1_700_000_000_000;
 const INVISIBLE_MS: i64 = 10_000;
@@ -176,7 +176,7 @@ impl Running {
             oneway: false,
         };
         let now_ms = self.clock.wall_ms();
-        Cx { answer, version: 500, language: Language::JAVA, now_ms, wait: crate::store::Wait::Yes }
+        Cx { answer, version: 500, language: Language::JAVA, now_ms, wait: Wait::Yes }
     }
 
     fn answer(&self, outcome: Outcome) -> Option<Outgoing> {

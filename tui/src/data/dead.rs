@@ -52,8 +52,6 @@ pub struct Letter {
     pub origin: Name,
     /// Deliveries made.
     pub tries: u32,
-    /// A trace code, or `not traced`.
-    pub why: Fig<String>,
     pub again: Again,
     /// What the client needs to send a copy.
     pub source: Option<Arc<engine::client::dead_letters::Letter>>,

@@ -30,6 +30,8 @@ pub struct Ctx {
     pub prod: bool,
     pub context: String,
     pub commands: bool,
+    /// Connected clients in words, when some are.
+    pub clients: Option<String>,
     pub groups: Vec<Name>,
 }
 
@@ -39,6 +41,8 @@ pub struct Step {
     pub effects: Vec<Effect>,
     pub close: bool,
     pub tell: Option<String>,
+    /// Key of a letter whose mark has done its work.
+    pub unmark: Option<String>,
 }
 
 impl Step {
@@ -91,6 +95,15 @@ impl Dialog {
         (Self::Resend(Box::new(dialog)), effects)
     }
 
+    /// Keys for the last row, where they differ from those of a form.
+    pub fn keys(&self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Quit(_) => quit::KEYS,
+            Self::Replay(d) => d.keys(),
+            Self::Resend(d) => d.keys(),
+        }
+    }
+
     /// Takes a key.
     pub fn key(&mut self, key: Key, ctx: &Ctx) -> Step {
         match self {
@@ -130,15 +143,21 @@ impl Dialog {
     /// Draws the dialog over the screen.
     pub fn draw(&self, c: &mut Canvas, screen: Rect, ctx: &Ctx) {
         match self {
-            Self::Quit(d) => d.draw(c, screen),
+            Self::Quit(d) => d.draw(c, screen, ctx),
             Self::Replay(d) => d.draw(c, screen, ctx),
             Self::Resend(d) => d.draw(c, screen, ctx),
         }
     }
 }
 
-/// An empty box in the middle of the screen.
-pub fn shell(c: &mut Canvas, screen: Rect, title: &str, width: u16, height: u16) -> Rect {
+/// An empty box in the middle of the screen; `esc` says what Esc does.
+pub fn shell(
+    c: &mut Canvas,
+    screen: Rect,
+    title: &str,
+    esc: &str,
+    (width, height): (u16, u16),
+) -> Rect {
     let width = width.min(WIDTH_MAX).min(screen.width.saturating_sub(2)).max(1);
     let height = height.min(screen.height.saturating_sub(2)).max(1);
     let area = Rect {
@@ -149,7 +168,7 @@ pub fn shell(c: &mut Canvas, screen: Rect, title: &str, width: u16, height: u16)
     }
     .intersection(screen);
     c.clear(area);
-    c.frame(area, title, &seg(Role::TextDim, "Esc cancel"), true);
+    c.frame(area, title, &seg(Role::TextDim, esc), true);
     area
 }
 

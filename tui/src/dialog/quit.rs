@@ -11,6 +11,10 @@ use crate::widget::{Canvas, inside};
 /// A second Ctrl+C within this time quits at once.
 const AGAIN_MS: i64 = 2_000;
 
+/// Keys of the question.
+pub const KEYS: &[(&str, &str)] =
+    &[("q", "quit"), ("Esc", "stay"), ("Tab", "other button"), ("Enter", "press it")];
+
 /// State of the question.
 #[derive(Debug)]
 pub struct Quit {
@@ -49,14 +53,16 @@ impl Quit {
     }
 
     /// Draws the question.
-    pub fn draw(&self, c: &mut Canvas, screen: Rect) {
-        let area = shell(c, screen, "Quit", 64, if self.embedded { 7 } else { 5 });
-        let inner = inside(area);
+    pub fn draw(&self, c: &mut Canvas, screen: Rect, ctx: &Ctx) {
         let mut lines = vec!["Quit mqdeck?  q quits, Esc stays"];
         if self.embedded {
+            lines.extend(ctx.clients.as_deref());
             lines.push("The broker and name server run in here: quitting, or closing");
             lines.push("this terminal, stops them cleanly.");
         }
+        let height = lines.len() as u16 + 4;
+        let area = shell(c, screen, "Quit", "Esc stays", (64, height));
+        let inner = inside(area);
         for (i, line) in lines.iter().enumerate().take(usize::from(inner.height)) {
             c.put(inner.x + 1, inner.y + i as u16, inner.width.saturating_sub(2), line, Role::Text);
         }

@@ -132,6 +132,24 @@ impl Replay {
         }
     }
 
+    /// Keys for the last row while it runs and after.
+    pub const fn keys(&self) -> &'static [(&'static str, &'static str)] {
+        match self.run {
+            Run::Not | Run::Stopping => &[],
+            Run::Going => &[("Esc", "stop after this queue")],
+            Run::Done(_) => &[("j k", "scroll"), ("Esc", "close")],
+        }
+    }
+
+    const fn esc(&self) -> &'static str {
+        match self.run {
+            Run::Not => "Esc cancel",
+            Run::Going => "Esc stops",
+            Run::Stopping => "stopping",
+            Run::Done(_) => "Esc close",
+        }
+    }
+
     /// Takes a key.
     pub fn key(&mut self, key: Key, ctx: &Ctx) -> Step {
         let runs = key == Key::char('R') || (key.code == Code::Enter && self.focus == Focus::Run);
@@ -330,7 +348,8 @@ impl Replay {
                 })
                 .collect(),
             preview: format!(
-                "{} again, {} skipped",
+                "{}: {} again, {} skipped",
+                self.group,
                 sums.again.text(u64::to_string),
                 sums.skipped.text(u64::to_string)
             ),

@@ -234,6 +234,34 @@ impl Resend {
         }
     }
 
+    /// Keys for the last row while it runs and after.
+    pub fn keys(&self) -> &'static [(&'static str, &'static str)] {
+        match self.run {
+            Run::Not | Run::Stopping => &[],
+            Run::Going => &[("p", "pause"), ("Esc", "stop")],
+            Run::Paused => &[("p", "go on"), ("Esc", "stop")],
+            Run::Done(_) if self.some_failed() => {
+                &[("f", "check what failed again"), ("j k", "scroll"), ("Esc", "close")]
+            }
+            Run::Done(_) => &[("j k", "scroll"), ("Esc", "close")],
+        }
+    }
+
+    fn some_failed(&self) -> bool {
+        let fine =
+            |o: &Option<ItemOutcome>| matches!(o, Some(ItemOutcome::Done(_) | ItemOutcome::Gone));
+        !self.outcomes.iter().all(fine)
+    }
+
+    const fn esc(&self) -> &'static str {
+        match self.run {
+            Run::Not => "Esc cancel",
+            Run::Going | Run::Paused => "Esc stops",
+            Run::Stopping => "stopping",
+            Run::Done(_) => "Esc close",
+        }
+    }
+
     /// Takes a key.
     pub fn key(&mut self, key: Key, ctx: &Ctx) -> Step {
         let runs = key == Key::char('R') && !self.in_text()
@@ -428,7 +456,7 @@ impl Resend {
             return Step {
                 effects: self.recheck(),
                 tell: Some("the check was older than 30 s: look again, then R".to_owned()),
-                close: false,
+                ..Step::default()
             };
         }
         self.order = self.selection();
@@ -502,9 +530,14 @@ impl Resend {
                 self.checked(result, ctx);
             }
             Event::ResendItem(ticket, index, outcome) if ticket == self.ticket => {
+                let unmark = matches!(outcome, ItemOutcome::Done(_))
+                    .then(|| self.order.get(index).and_then(|i| self.letters.get(*i)))
+                    .flatten()
+                    .map(Letter::key);
                 if let Some(slot) = self.outcomes.get_mut(index) {
                     *slot = Some(outcome);
                 }
+                return Step { unmark, ..Step::default() };
             }
             Event::ResendDone(ticket, stopped) if ticket == self.ticket => {
                 self.run = Run::Done(self.summary(stopped));
@@ -551,7 +584,9 @@ impl Resend {
         }
         let selected = self.outcomes.len();
         let left_out = self.letters.len().saturating_sub(selected);
-        let mut text = if sent == selected {
+        let mut text = if sent == 1 && selected == 1 {
+            "Sent".to_owned()
+        } else if sent == selected {
             format!("All {sent} sent")
         } else {
             format!("{sent} of {selected} sent")

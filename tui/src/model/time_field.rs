@@ -17,9 +17,9 @@ pub enum When {
 /// Why a text is no time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TimeError {
-    #[error("type a time: -2h, 12:03, 2026-03-14 12:03, start")]
+    #[error("type a time: -2h, 12:03, start")]
     Empty,
-    #[error("not a time: try -2h, 12:03 or 2026-03-14 12:03")]
+    #[error("not a time: try -2h, 12:03 or start")]
     Unreadable,
     #[error("{0} lies in the future")]
     Future(String),

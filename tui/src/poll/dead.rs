@@ -169,7 +169,6 @@ fn letter(source: &Source, ledger: &Ledger) -> Letter {
     Letter {
         origin: source.origin_topic().unwrap_or("?").into(),
         tries: source.tries().max(0) as u32,
-        why: Fig::unknown("traces are not read yet"),
         again: Again { sent: lines.len() as u32, died, history: history.join(" · ") },
         message: Arc::new(message(m)),
         source: Some(Arc::new(source.clone())),

@@ -32,6 +32,8 @@ const SLOW_EVERY: u64 = 15;
 /// Every so many rounds the tables of topics and groups are asked while they are small: a new topic or
 /// the first dead letter of a group shows soon.
 const TABLES_EVERY: u64 = 2;
+/// Rounds between looks at the delay levels while only their sums are on screen.
+const LADDER_EVERY: u64 = 3;
 /// Topics up to which the tables count as small.
 const TABLES_SMALL: usize = 300;
 /// Every so many rounds the share of failing deliveries is asked.
@@ -180,7 +182,11 @@ impl Poller {
         let groups = self.groups();
         let spans = self.known.spans_wanted(&self.visible_groups());
         let first = self.round == 0;
-        let watched = matches!(self.watch, Watch::Ladder | Watch::Group(_));
+        let watched = match &self.watch {
+            Watch::Ladder | Watch::Group(_) => true,
+            Watch::Overview | Watch::Groups(_) => self.round.is_multiple_of(LADDER_EVERY),
+            _ => false,
+        };
         let small = self.known.topic_names().len() <= TABLES_SMALL;
         let tables = slow || (small && self.round.is_multiple_of(TABLES_EVERY));
         self.known

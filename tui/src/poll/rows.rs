@@ -420,10 +420,15 @@ pub fn topic_detail(known: &Known, topic: &Name, now_ms: i64) -> Part<TopicDetai
     for group in known.group_names() {
         if known.topics_of(&group).contains(&**topic) {
             let members = known.members.get(&group);
+            let tags = group::tags(members, topic);
+            let lag = match topic_lag(known, topic, &group) {
+                Fig::Known(lag) if lag > 0 && tags.starts_with("tags ") => Fig::AtMost(lag),
+                other => other,
+            };
             detail.groups.push(GroupOnTopic {
-                lag: topic_lag(known, topic, &group),
+                lag,
                 clients: group::clients(members),
-                tags: group::tags(members, topic),
+                tags,
                 group: group.into(),
             });
         }

@@ -21,7 +21,7 @@ pub const COLUMNS: &[Column] = &[
     Column::left("FLUSH", 5, 1),
     Column::right("UNFLUSHED", 9, 4).sort('f'),
     Column::left("REPLICAS", 10, 2),
-    Column::left("AT RISK pwr/disk", 16, 1),
+    Column::left("AT RISK pwr/disk", 18, 1),
     Column::right("IN/s", 6, 5).sort('i'),
     Column::right("OUT/s", 6, 6).sort('o'),
     Column::right("p99 PUT", 7, 3).sort('p'),
@@ -309,7 +309,7 @@ fn growth(b: &BrokerRow) -> String {
         }
         _ => String::new(),
     };
-    format!("{rate}{clean} · oldest message {oldest}")
+    format!("growth {rate}{clean} · oldest message {oldest}")
 }
 
 fn history_panel(b: &BrokerRow) -> Panel {

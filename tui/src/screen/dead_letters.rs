@@ -37,10 +37,9 @@ const GROUPS_NARROW: &[Column] =
 pub const LETTERS: &[Column] = &[
     Column::left("  DIED", 10, 1).sort('d'),
     Column::right("TRIES", 5, 4).sort('t'),
-    Column::left("ORIGIN", 9, 3).sort('o'),
+    Column::left("ORIGIN", 16, 3).sort('o'),
     Column::left("KEYS", 10, 2).grow(),
     Column::right("SIZE", 6, 6),
-    Column::left("WHY", 11, 1).sort('w'),
     Column::left("AGAIN", 8, 2).sort('a'),
 ];
 
@@ -100,7 +99,6 @@ pub fn letters_of<'a>(app: &'a App, group: &Name, list: &List) -> Vec<&'a Letter
         sort_rows(&mut out, descending, |l| match letter {
             't' => SortKey::Number(l.tries.into()),
             'o' => SortKey::Text(l.origin.to_string()),
-            'w' => SortKey::Text(l.why.text(Clone::clone)),
             'a' => SortKey::Text(l.again.text()),
             _ => SortKey::Number(l.message.stored_ms as f64),
         });
@@ -251,7 +249,6 @@ fn letter_cells(app: &App, l: &Letter, marked: bool) -> Vec<Cell> {
         cell(&*l.origin),
         cell(keys),
         cell(format::bytes_short(l.message.stored_size)),
-        fig(&l.why, l.why.text(Clone::clone)),
         Cell(again, l.again.text()),
     ]
 }

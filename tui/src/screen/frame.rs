@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use super::{details, draw as draw_main, help, sort_letters};
 use crate::app::{App, InputKind, Pending};
 use crate::data::{Fig, Link};
+use crate::dialog::Dialog;
 use crate::format;
 use crate::keymap::{self, Kind};
 use crate::model::clock::TimeMode;
@@ -143,9 +144,10 @@ fn header_left(app: &App, wide: bool, base: Role) -> Vec<Seg> {
         Link::Gone { since_ms, next_try_ms, .. } => {
             let zone = app.zone();
             let left = format::duration((next_try_ms - app.now_ms).max(0));
+            let next = if wide { ", next try in " } else { ", try in " };
             line.push(seg(
                 Role::AlertCritical,
-                format!("✗ no connection since {}, next try in {left}", zone.hms(*since_ms)),
+                format!("✗ no connection since {}{next}{left}", zone.hms(*since_ms)),
             ));
         }
         Link::Up => line.extend(header_figures(app, wide)),
@@ -340,11 +342,21 @@ fn draw_status(app: &App, c: &mut Canvas, area: Rect, alerts: &[Seg]) {
 
 /// Keys for the last row: name and label, as the keymap has them.
 pub fn shown_keys(app: &App) -> Vec<(String, String)> {
+    if let Some(keys) = app.dialog.as_ref().map(Dialog::keys).filter(|k| !k.is_empty()) {
+        return keys.iter().map(|(k, l)| ((*k).to_owned(), (*l).to_owned())).collect();
+    }
     if app.dialog.is_some() {
         return keymap::footer(&[keymap::Layer::Dialog], true)
             .iter()
             .map(|b| (keymap::shown(b.keys[0]), b.label.to_owned()))
             .collect();
+    }
+    if let Some(input) = &app.input {
+        let [enter, esc] = match input.kind {
+            InputKind::Filter => ["keep the filter", "drop it"],
+            InputKind::ToTime | InputKind::ToOffset => ["go there", "cancel"],
+        };
+        return vec![("Enter".to_owned(), enter.to_owned()), ("Esc".to_owned(), esc.to_owned())];
     }
     let layers = app.layers();
     match app.pending {
@@ -366,7 +378,7 @@ pub fn shown_keys(app: &App) -> Vec<(String, String)> {
 fn draw_keys(app: &App, c: &mut Canvas, area: Rect) {
     let keys = shown_keys(app);
     let help = ("?".to_owned(), "help".to_owned());
-    let has_help = app.dialog.is_none();
+    let has_help = app.dialog.is_none() && app.input.is_none();
     let end = if has_help {
         let x = area.right().saturating_sub(7);
         c.put(x, area.y, 2, &format!("{} ", help.0), Role::Key);

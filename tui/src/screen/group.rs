@@ -148,6 +148,7 @@ pub fn open(app: &mut App) -> Vec<Effect> {
             let index = letters(app, &group).iter().position(|l| l.key() == wanted);
             index.map_or_else(Vec::new, |i| inspector::open(app, list.into(), i))
         }
+        RETRY => ladder::open_level(app),
         _ => {
             app.details = !app.details;
             Vec::new()

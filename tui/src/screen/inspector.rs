@@ -13,7 +13,7 @@ use crate::format;
 use crate::keymap::Action;
 use crate::place::{At, BodyView, MessageAt};
 use crate::theme::Role;
-use crate::widget::text::printable;
+use crate::widget::text::{printable, width};
 use crate::widget::{Canvas, Seg, hex, inside, json, rows, seg};
 
 /// The tabs.
@@ -244,8 +244,9 @@ fn draw_text(c: &mut Canvas, area: Rect, at: &MessageAt, view: BodyView) {
     let part = &body[..body.len().min(BODY_MAX)];
     let json_lines = if view == BodyView::Json { json::lines(body) } else { None };
     let text = String::from_utf8_lossy(part);
-    let text_lines: Vec<&str> = if json_lines.is_none() && view != BodyView::Hex {
-        text.lines().collect()
+    let room = area.width.saturating_sub(2);
+    let text_lines = if json_lines.is_none() && view != BodyView::Hex {
+        folded(&text, usize::from(room.saturating_sub(5)))
     } else {
         Vec::new()
     };
@@ -257,30 +258,47 @@ fn draw_text(c: &mut Canvas, area: Rect, at: &MessageAt, view: BodyView) {
     at.page.set(usize::from(area.height));
     at.lines.set(total);
     let top = at.scroll.min(total.saturating_sub(usize::from(area.height)));
-    let room = area.width.saturating_sub(2);
     for (i, index) in (top..total).take(usize::from(area.height)).enumerate() {
         let y = area.y + i as u16;
         if view == BodyView::Hex {
             c.line(area.x + 1, y, room, &hex::line(body, index));
             continue;
         }
-        c.put_right(area.x, area.x + 5, y, &(index + 1).to_string(), Role::TextDim);
-        match &json_lines {
-            Some(lines) => c.line(area.x + 6, y, room.saturating_sub(5), &lines[index]),
-            None => {
-                c.put(
-                    area.x + 6,
-                    y,
-                    room.saturating_sub(5),
-                    &printable(text_lines[index]),
-                    Role::Text,
-                );
-            }
-        }
+        let number = if let Some(lines) = &json_lines {
+            c.line(area.x + 6, y, room.saturating_sub(5), &lines[index]);
+            Some(index + 1)
+        } else {
+            let (number, line) = &text_lines[index];
+            c.put(area.x + 6, y, room.saturating_sub(5), line, Role::Text);
+            *number
+        };
+        let number = number.map_or_else(String::new, |n| n.to_string());
+        c.put_right(area.x, area.x + 5, y, &number, Role::TextDim);
     }
     if total == 0 {
         c.put(area.x + 1, area.y, room, "the body is empty", Role::TextDim);
     }
+}
+
+/// Lines of a text, long ones on several rows; only the first row has the number.
+fn folded(text: &str, cells: usize) -> Vec<(Option<usize>, String)> {
+    let mut rows = Vec::new();
+    for (i, line) in text.lines().enumerate() {
+        let mut number = Some(i + 1);
+        let mut row = String::new();
+        let mut used = 0;
+        for c in printable(line).chars() {
+            let w = width(c.encode_utf8(&mut [0; 4]));
+            if used + w > cells && !row.is_empty() {
+                rows.push((number.take(), std::mem::take(&mut row)));
+                used = 0;
+            }
+            row.push(c);
+            used += w;
+        }
+        rows.push((number, row));
+    }
+    rows
 }
 
 fn facts(app: &App, m: &Message) -> Vec<Vec<Seg>> {
@@ -332,14 +350,12 @@ fn draw_properties(c: &mut Canvas, area: Rect, body: Rect, at: &MessageAt) {
 
 fn draw_where(app: &App, c: &mut Canvas, area: Rect, body: Rect, at: &MessageAt) {
     let m = at.message();
-    let zone = app.zone();
     c.separator(area, body.y - 1, "where it is and who has passed it", &seg(Role::TextDim, ""));
     let mut lines: Vec<Vec<Seg>> = facts(app, m);
     let pair =
         |a: &str, b: String| vec![seg(Role::TextDim, format!("{a:<10}")), seg(Role::Text, b)];
     lines.push(pair("stored on", m.store_host.clone()));
     lines.push(pair("sys flag", m.sys_flag.to_string()));
-    lines.push(pair("seen at", zone.full(app.now_ms)));
     lines.push(Vec::new());
     match &at.found {
         None => lines.push(vec![seg(Role::TextDim, "asking the groups on this topic…")]),

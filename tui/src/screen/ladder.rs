@@ -3,14 +3,15 @@
 use ratatui::layout::Rect;
 
 use super::parts::{explained, nothing, right_title, sentence};
-use super::{TALL, WIDE};
+use super::{TALL, WIDE, current};
 use crate::app::App;
 use crate::data::fig::sum;
 use crate::data::ladder::LadderGroup;
 use crate::data::{Fig, Ladder, LadderLevel, Limit, Name};
+use crate::effect::{Effect, From, QueueRef};
 use crate::format;
 use crate::model::filter::Filter;
-use crate::place::At;
+use crate::place::{At, MessagesAt};
 use crate::theme::Role;
 use crate::widget::spark::bar;
 use crate::widget::table::{self, Cell, Column, List, Row, View, cell, fig};
@@ -49,6 +50,19 @@ fn ladder(app: &App) -> Option<&Ladder> {
 
 fn waiting(g: &LadderGroup) -> Fig<u64> {
     sum([&g.in_levels, &g.due])
+}
+
+/// What waits for all groups, from the same answers as the rows below it; `≥` while a group is silent.
+fn everyone(app: &App) -> Fig<u64> {
+    let Some(ladder) = ladder(app) else { return Fig::Few };
+    let levels = ladder.levels.iter().map(|l| &l.retry);
+    let all = sum(levels.chain(ladder.groups.iter().map(|g| &g.due)));
+    let some_silent =
+        app.picture().cluster.get().is_some_and(|cl| !matches!(cl.retry, Fig::Known(_)));
+    match all {
+        Fig::Known(n) if some_silent => Fig::AtLeast(n),
+        other => other,
+    }
 }
 
 fn groups(app: &App) -> Vec<&LadderGroup> {
@@ -91,6 +105,25 @@ pub fn group(app: &App) -> Option<Name> {
     let keys = group_keys(app);
     let at = app.place().lists[0].at(&keys)?;
     (at > 0).then(|| keys[at].as_str().into())
+}
+
+/// Enter on a level: its queue, newest first. With several brokers the queues are listed first.
+pub fn open_level(app: &mut App) -> Vec<Effect> {
+    let Some(level) = current(app).and_then(|k| k.parse::<i32>().ok()) else {
+        app.tell("nothing waits in a level");
+        return Vec::new();
+    };
+    let topic: Name = engine::protocol::names::SCHEDULE_TOPIC.into();
+    let brokers = app.picture().brokers.get().map_or(&[][..], Vec::as_slice);
+    let mut masters = brokers.iter().filter(|b| b.id == 0).map(|b| b.name.clone());
+    let (Some(broker), None) = (masters.next(), masters.next()) else {
+        app.push(At::Queues(topic));
+        return Vec::new();
+    };
+    let queue = QueueRef { topic, broker, queue: level - 1 };
+    let (ticket, from) = (app.ticket(), From::Newest);
+    app.push(At::Messages(Box::new(MessagesAt { queue: queue.clone(), from, ticket, page: None })));
+    vec![Effect::ReadMessages(ticket, queue, from)]
 }
 
 /// `2 112 delayed = 887 retries + 1 225 user delays`.
@@ -149,7 +182,7 @@ pub fn draw(app: &App, c: &mut Canvas, area: Rect) {
 fn draw_groups(app: &App, c: &mut Canvas, area: Rect, header: bool) {
     let list = &app.place().lists[0];
     let keys = group_keys(app);
-    let all = app.picture().cluster.get().map_or(Fig::Few, |cl| cl.retry.clone());
+    let all = everyone(app);
     let groups = groups(app);
     let line = |i: usize| match i.checked_sub(1).and_then(|i| groups.get(i)) {
         None => table::named(area.width, ALL, fig(&all, format::fig_count(&all))),

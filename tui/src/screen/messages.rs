@@ -130,6 +130,8 @@ fn turn(app: &mut App, way: Turn) -> Vec<Effect> {
     let from = match way {
         Turn::Older => match offsets.min() {
             Some(first) if first > page.min => From::Before(first),
+            // Asked for beyond the end: everything kept is older.
+            None if page.max > page.min => From::Newest,
             _ => {
                 app.tell(format!("this is the oldest page: min {}", format::count(page.min)));
                 return Vec::new();

@@ -111,6 +111,9 @@ pub fn act(app: &mut App, action: Action) -> Vec<Effect> {
         (Kind::Groups, Action::Open) => groups::open(app),
         (Kind::Group, Action::Open) => group::open(app),
         (Kind::Ladder, Action::Open) => {
+            if app.place().pane == 1 {
+                return ladder::open_level(app);
+            }
             app.place_mut().pane = 1;
             Vec::new()
         }

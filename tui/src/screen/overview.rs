@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use super::parts::{nothing, right_title, sentence};
 use super::{TALL, WIDE, brokers, current, dead_letters, groups};
 use crate::app::App;
-use crate::data::{BrokerRow, Fig, Flag, GroupRow, Loss, Name};
+use crate::data::{BrokerRow, Fig, Flag, GroupRow, Loss, Name, Part};
 use crate::effect::Effect;
 use crate::format;
 use crate::keymap::Kind;
@@ -188,6 +188,10 @@ fn draw_groups(app: &App, c: &mut Canvas, area: Rect, table_area: Rect) {
     c.separator(area, table_area.y.saturating_sub(1), "Groups: what needs a look", &right);
     let view = View { columns: COLUMNS, list, keys: &keys, cursor, focus: true };
     table::draw(c, table_area, &view, &mut |i| row(app, &items[i]));
+    if items.is_empty() && app.shows_card() {
+        draw_card(app, c, rows(table_area, 0, table_area.height));
+        return;
+    }
     if items.is_empty() {
         let total = app.picture().groups.get().map_or(0, Vec::len);
         let text = nothing(&app.picture().groups, total, &list.filter, "groups", &card(app));
@@ -195,12 +199,40 @@ fn draw_groups(app: &App, c: &mut Canvas, area: Rect, table_area: Rect) {
     }
 }
 
+/// The first-run card: where everything is, and how a client connects. It stands in place of the empty
+/// table until the first message.
+fn draw_card(app: &App, c: &mut Canvas, area: Rect) {
+    let Some(e) = &app.session.embedded else { return };
+    c.clear(area);
+    let room = usize::from(area.width.saturating_sub(13));
+    let data = crate::widget::text::cut_middle(&e.data_dir, room);
+    let at = &e.listen;
+    let rows = [
+        ("Listens", format!("name server on {at}, the broker beside it"), Role::Text),
+        ("Data in", data, Role::Text),
+        ("Java", format!("producer.setNamesrvAddr(\"{at}\");"), Role::JsonString),
+        ("Go", format!("producer.WithNameServer([]string{{\"{at}\"}})"), Role::JsonString),
+        ("Python", format!("producer.set_name_server_address('{at}')"), Role::JsonString),
+        (
+            "Next",
+            "send to any topic; mqdeck --demo shows life; ? lists the keys".to_owned(),
+            Role::Text,
+        ),
+        ("", "Esc closes this, and so does the first message.".to_owned(), Role::TextDim),
+    ];
+    for (i, (label, text, role)) in rows.iter().enumerate().take(usize::from(area.height)) {
+        let y = area.y + i as u16;
+        c.put(area.x + 1, y, 9, label, Role::TextDim);
+        c.put(area.x + 10, y, area.width.saturating_sub(11), text, *role);
+    }
+}
+
 /// What to do with an empty cluster.
 fn card(app: &App) -> String {
     match &app.session.embedded {
         Some(e) => format!(
-            "An empty cluster is fine. Name server and broker listen on {}, data lie in {}. \
-             Point a client's name server address there; mqdeck --demo shows life.",
+            "An empty cluster is fine: no consumer group has connected yet. The name server \
+             listens on {}, data lie in {}; mqdeck --demo shows life.",
             e.listen, e.data_dir
         ),
         None => "An empty cluster is fine: no consumer group has connected yet.".to_owned(),
@@ -315,7 +347,8 @@ fn worst_put(app: &App, of: impl Fn(&BrokerRow) -> &Fig<f64>) -> String {
         .filter_map(|b| of(b).value().map(|v| (*v, &b.name)))
         .max_by(|a, b| a.0.total_cmp(&b.0));
     match worst {
-        None => "?".to_owned(),
+        None if unknown || masters(app).next().is_none() => "?".to_owned(),
+        None => "–".to_owned(),
         Some((ms, name)) => {
             format!("{}{} ({name})", if unknown { "≥" } else { "" }, brokers::ms(ms))
         }
@@ -422,14 +455,23 @@ fn dead_line(app: &App) -> Vec<Seg> {
 fn dead_lines(app: &App) -> Vec<(Option<String>, Vec<Seg>)> {
     const ROWS: usize = 4;
     let rows = app.picture().dead.get().map_or(&[][..], Vec::as_slice);
+    let key = || Some("dead".to_owned());
+    if rows.is_empty() {
+        let text = match &app.picture().dead {
+            Part::Ready(_) => "no dead letters",
+            Part::Refused(_) => "dead letters cannot be read",
+            _ => "reading dead letters…",
+        };
+        return vec![(key(), vec![seg(Role::TextDim, text)])];
+    }
     let mut lines = vec![(
-        Some("dead".to_owned()),
+        None,
         vec![seg(
             Role::TextDim,
             "GROUP                     OPEN     OF  NEW 1h   OLDEST     LAST  FROM TOPIC",
         )],
     )];
-    for row in rows.iter().take(ROWS) {
+    for (i, row) in rows.iter().take(ROWS).enumerate() {
         let text = format!(
             "{:<22} {:>7} {:>6} {:>7} {:>8} {:>8}  {}",
             crate::widget::text::cut_middle(&row.group, 22),
@@ -440,13 +482,20 @@ fn dead_lines(app: &App) -> Vec<(Option<String>, Vec<Seg>)> {
             format::ago(&row.last_age_ms),
             row.from.text(Clone::clone)
         );
-        lines.push((None, vec![seg(Role::Text, text)]));
+        lines.push((key().filter(|_| i == 0), vec![seg(Role::Text, text)]));
     }
     if rows.len() > ROWS {
         let text = format!("{} more", rows.len() - ROWS);
         lines.push((None, vec![seg(Role::TextDim, text)]));
     }
     lines
+}
+
+/// What waits in the delay levels while nobody asked whose it is.
+fn not_split(app: &App) -> Option<String> {
+    let ladder = app.picture().ladder.get().filter(|l| l.scan_left.is_none())?;
+    let delayed = crate::data::fig::sum(ladder.levels.iter().map(|l| &l.delayed));
+    (delayed.value() != Some(&0)).then(|| format::fig_count(&delayed))
 }
 
 fn retry_line(app: &App) -> Vec<Seg> {
@@ -463,7 +512,10 @@ fn retry_line(app: &App) -> Vec<Seg> {
         .take(NAMED)
         .map(|g| format!("{} {}", g.name, format::fig_count(&g.retry)))
         .collect();
-    parts.push(format!("user delays {}", format::fig_count(&cl.user_delays)));
+    parts.push(match not_split(app) {
+        Some(delayed) => format!("{delayed} delayed in all, not split yet (4, then ^F)"),
+        None => format!("user delays {}", format::fig_count(&cl.user_delays)),
+    });
     vec![
         seg(Role::TextDim, "retry "),
         seg(Role::Text, format!("{}: {}", format::fig_count(&cl.retry), parts.join(" · "))),

@@ -205,10 +205,11 @@ fn group_lines(part: &Part<TopicDetail>, width: u16) -> Vec<Vec<Seg>> {
         .iter()
         .map(|g| {
             format!(
-                "{}  lag {}  {} clients  {}",
+                "{}  lag {}  {} {}  {}",
                 g.group,
                 format::fig_count(&g.lag),
                 format::fig_count(&g.clients),
+                if g.clients == Fig::Known(1) { "client" } else { "clients" },
                 g.tags
             )
         })

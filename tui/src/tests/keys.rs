@@ -155,6 +155,90 @@ fn resend_leaves_out_what_died_again_and_reports_each_letter() {
 }
 
 #[test]
+fn a_letter_that_was_sent_is_not_marked_any_more() {
+    let mut deck = calm((80, 24));
+    deck.press("5 enter space j r R");
+    let Some(Effect::RunResend(ticket, run, _)) = deck.effects.iter().find(|e| e.writes()).cloned()
+    else {
+        panic!("{}", deck.text())
+    };
+    assert_eq!((run.order.len(), deck.app.place().lists[1].marks.len()), (1, 1));
+    deck.send(Event::ResendItem(ticket, 0, ItemOutcome::Done("broker-a q0 at 77".to_owned())));
+    deck.send(Event::ResendDone(ticket, None));
+    assert!(deck.app.place().lists[1].marks.is_empty());
+    let text = deck.text();
+    assert!(text.contains("Esc close") && !text.contains("f retries"), "{text}");
+}
+
+#[test]
+fn a_computed_time_stays_what_it_was() {
+    let mut deck = calm((80, 24));
+    deck.press("3 r '-2h enter");
+    let before = deck.text();
+    let meaning = before.lines().find(|l| l.contains("Go to")).map(str::to_owned);
+    let later = deck.now + 20_000;
+    deck.send(Event::Tick(later));
+    assert_eq!(deck.text().lines().find(|l| l.contains("Go to")).map(str::to_owned), meaning);
+}
+
+#[test]
+fn the_first_run_card_goes_with_esc_or_the_first_message() {
+    let mut app = crate::fixtures::app((80, 24));
+    app.session.embedded = Some(crate::app::Embedded {
+        listen: "127.0.0.1:9876".to_owned(),
+        data_dir: "/home/ana/.local/share/mqdeck".to_owned(),
+        demo: false,
+    });
+    let crate::data::Part::Ready(ready) = &app.live.cluster else { panic!("the fixture is full") };
+    let (mut cluster, now) = (ready.value.as_ref().clone(), ready.taken_ms);
+    let touched = cluster.clone();
+    cluster.topics = crate::data::Fig::Known(0);
+    app.live.groups = crate::data::Part::ready(Vec::new(), now, 2);
+    app.live.cluster = crate::data::Part::ready(cluster, now, 2);
+    let mut deck = Deck::of(app);
+    insta::assert_snapshot!("first_run_80x24", deck.text());
+    deck.press("esc");
+    assert!(!deck.text().contains("setNamesrvAddr"));
+    deck.app.card = true;
+    assert!(deck.text().contains("setNamesrvAddr"));
+    deck.app.live.cluster = crate::data::Part::ready(touched, now, 2);
+    assert!(!deck.text().contains("setNamesrvAddr"));
+}
+
+#[test]
+fn enter_on_a_delay_level_opens_its_queues() {
+    for keys in ["4 enter enter", "3 enter } } enter"] {
+        let mut deck = Deck::new((80, 24));
+        deck.press(keys);
+        assert_eq!(deck.app.kind(), Kind::Queues, "{keys}");
+        assert!(deck.text().contains("Topics › SCHEDULE_TOPIC_XXXX"), "{}", deck.text());
+    }
+}
+
+#[test]
+fn older_than_beyond_the_end_is_the_newest_page() {
+    let mut deck = Deck::new((80, 24));
+    deck.press("2 enter enter");
+    let crate::place::At::Messages(at) = &mut deck.app.place_mut().at else { panic!() };
+    let Some(Ok(page)) = &at.page else { panic!("the deck answers") };
+    let mut empty = page.as_ref().clone();
+    empty.messages.clear();
+    at.page = Some(Ok(std::sync::Arc::new(empty)));
+    deck.press("[");
+    let newest = |e: &Effect| matches!(e, Effect::ReadMessages(_, _, crate::effect::From::Newest));
+    assert!(deck.effects.last().is_some_and(newest), "{}", deck.text());
+}
+
+#[test]
+fn a_long_text_body_is_folded_not_cut() {
+    let mut deck = Deck::new((80, 24));
+    deck.press("2 enter enter enter v");
+    let text = deck.text();
+    assert!(text.contains("as text"), "{text}");
+    assert!(text.contains("\"mail\":null"), "{text}");
+}
+
+#[test]
 fn a_late_answer_of_an_older_question_is_not_taken() {
     let mut deck = calm((80, 24));
     deck.answers = false;
@@ -191,6 +275,7 @@ fn a_filter_applies_while_typed_and_esc_clears_it() {
     let mut deck = Deck::new((80, 24));
     deck.press("3 / 'bill");
     assert!(deck.text().contains("1 of 41 · filter bill"), "{}", deck.text());
+    assert!(deck.text().contains("Enter keep the filter  Esc drop it"), "{}", deck.text());
     deck.press("enter 3");
     assert_eq!(deck.app.kind(), Kind::Groups);
     deck.press("esc");

@@ -13,6 +13,7 @@ use super::pop_read::{self, Round, Taken};
 use crate::broker::Broker;
 use crate::broker::outcome::{Cx, Outcome, Reply};
 use crate::broker::revive_log;
+use crate::broker::serve::overloaded;
 use crate::broker::state::pop_parked::{ANY_QUEUE, PopAsk};
 use crate::broker::state::{filters, lock};
 use crate::decide::filter::Filter;
@@ -25,7 +26,7 @@ use crate::protocol::response_code::{
     INVALID_PARAMETER, NO_PERMISSION, POLLING_FULL, POLLING_TIMEOUT, SUBSCRIPTION_PARSE_FAILED,
     TOPIC_NOT_EXIST,
 };
-use crate::store::{Append, Arrival};
+use crate::store::{Append, Arrival, Wait};
 
 /// Longest wait that is granted, ms.
 const POLL_MS_MAX: i64 = 10 * 60_000;
@@ -139,23 +140,40 @@ enum Look {
     Last,
 }
 
+/// Serves a pop; on the pool when it has to wait for the disk.
 fn run(broker: &Arc<Broker>, ask: PopAsk, look: Look) {
-    if ask.answer.peer.is_closed() {
-        return;
+    let Some(ask) = serve(broker, ask, look, Wait::No) else { return };
+    let (own, answer) = (Arc::clone(broker), ask.answer.clone());
+    let job = move || {
+        serve(&own, ask, look, Wait::Yes);
+    };
+    if !broker.on_pool(Box::new(job)) {
+        answer.reply(overloaded());
     }
-    let round = pop_read::round(broker, &ask, broker.clock.wall_ms());
+}
+
+/// Serves a pop, or gives it back because it has to wait for the disk.
+fn serve(broker: &Arc<Broker>, ask: PopAsk, look: Look, wait: Wait) -> Option<PopAsk> {
+    if ask.answer.peer.is_closed() {
+        return None;
+    }
+    let round = pop_read::round(broker, &ask, broker.clock.wall_ms(), wait);
     if round.taken.is_empty() {
+        if round.cold {
+            return Some(ask);
+        }
         nothing(broker, ask, look);
-        return;
+        return None;
     }
     let Round { pop_ms, revive_queue, taken, rest, order_counts, .. } = round;
     if ask.order {
         reply_found(&ask, pop_ms, revive_queue, rest, &taken, Some(order_counts));
-        return;
+        return None;
     }
     let left = taken.len();
     let stored = vec![false; left];
     store(broker, Storing { ask: Some(ask), pop_ms, revive_queue, rest, taken, stored, left });
+    None
 }
 
 fn nothing(broker: &Arc<Broker>, ask: PopAsk, look: Look) {

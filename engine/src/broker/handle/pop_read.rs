@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::broker::Broker;
+use crate::broker::outcome::Cold;
 use crate::broker::state::pop_parked::{ANY_QUEUE, PopAsk};
 use crate::broker::state::pop_state::Place;
 use crate::decide::filter::Filter;
@@ -11,7 +12,7 @@ use crate::decide::pop_order;
 use crate::protocol::names;
 use crate::protocol::properties::{self, key};
 use crate::protocol::record::{RecordBuilder, RecordView};
-use crate::store::{Match, QueueOffset, Read, ReadLimit, ReadStatus, Unit, Wait};
+use crate::store::{Match, QueueOffset, Read, ReadLimit, ReadStatus, StoreError, Unit, Wait};
 
 /// Most bytes of one queue, the first message apart.
 const BYTES_MAX: usize = 256 * 1024;
@@ -52,15 +53,27 @@ pub struct Round<'a> {
     pub rest: i64,
     /// Tries of ordered messages.
     pub order_counts: String,
+    /// It would have had to wait for the disk, and ended there.
+    pub cold: bool,
+    wait: Wait,
     messages: usize,
 }
 
 /// Reads what a pop gets.
-pub fn round<'a>(broker: &'a Broker, ask: &'a PopAsk, pop_ms: i64) -> Round<'a> {
+pub fn round<'a>(broker: &'a Broker, ask: &'a PopAsk, pop_ms: i64, wait: Wait) -> Round<'a> {
     let revive_queue = if ask.order { ORDERED_QUEUE } else { broker.pop.next_revive_queue() };
-    let (taken, order_counts) = (Vec::new(), String::new());
-    let mut round =
-        Round { broker, ask, pop_ms, revive_queue, taken, rest: 0, order_counts, messages: 0 };
+    let mut round = Round {
+        broker,
+        ask,
+        pop_ms,
+        revive_queue,
+        taken: Vec::new(),
+        rest: 0,
+        order_counts: String::new(),
+        cold: false,
+        wait,
+        messages: 0,
+    };
     let random = broker.random();
     let retry = names::pop_retry_topic_v1(&ask.topic, &ask.group);
     let has_retry = !ask.order && retry != ask.topic;
@@ -84,24 +97,25 @@ pub fn read_queues(broker: &Broker, topic: &str) -> i32 {
     broker.topics.get(topic).map_or(0, |topic| topic.config.read_queue_nums)
 }
 
-/// Where the group is in a queue.
+/// Where the group is in a queue; of one that has no offset yet, where it will about begin.
 pub fn position(broker: &Broker, place: &Place, from_end: bool) -> i64 {
     let Place { topic, group, queue_id } = place;
-    broker
-        .offsets
-        .committed(group, topic, *queue_id)
-        .unwrap_or_else(|| initial(broker, topic, *queue_id, from_end))
+    broker.offsets.committed(group, topic, *queue_id).unwrap_or_else(|| {
+        let extent = broker.extent(topic, *queue_id);
+        if from_end { (extent.max - 1).max(extent.min) } else { extent.min }
+    })
 }
 
-fn initial(broker: &Broker, topic: &str, queue_id: i32, from_end: bool) -> i64 {
-    let extent = broker.extent(topic, queue_id);
+fn initial(broker: &Broker, wait: Wait, place: &Place, from_end: bool) -> Result<i64, Cold> {
+    let Place { topic, queue_id, .. } = place;
+    let extent = broker.extent(topic, *queue_id);
     if !from_end || names::group_of_retry(topic).is_some() {
-        return extent.min;
+        return Ok(extent.min);
     }
-    if extent.min <= 0 && broker.in_memory(Wait::Yes, topic, queue_id, 0) == Ok(true) {
-        return 0;
+    if extent.min <= 0 && broker.in_memory(wait, topic, *queue_id, 0)? {
+        return Ok(0);
     }
-    (extent.max - 1).max(0)
+    Ok((extent.max - 1).max(0))
 }
 
 impl Round<'_> {
@@ -114,6 +128,9 @@ impl Round<'_> {
     }
 
     fn queue(&mut self, topic: &str, queue_id: i32, retry: bool) {
+        if self.cold {
+            return;
+        }
         let place = Place::new(topic, &self.ask.group, queue_id);
         let max = self.broker.store.max_offset(topic, queue_id).0 as i64;
         if self.messages >= self.ask.messages_max || !self.broker.pop.begin(&place) {
@@ -122,34 +139,39 @@ impl Round<'_> {
             }
             return;
         }
-        let start = self.start(&place);
-        let blocked = self.ask.order
-            && self
-                .broker
-                .pop
-                .blocked_until(&place, self.ask.attempt_id.as_deref(), self.pop_ms)
-                .is_some();
-        let taken = if blocked { None } else { self.read(place.clone(), start, retry) };
+        let taken = match self.start(&place) {
+            Ok(start) if !self.is_blocked(&place) => self.read(place.clone(), start, retry),
+            Ok(_) => None,
+            Err(Cold) => {
+                self.cold = true;
+                None
+            }
+        };
         match taken {
             Some(taken) => self.keep(taken),
             None => self.broker.pop.end(&place),
         }
     }
 
+    fn is_blocked(&self, place: &Place) -> bool {
+        let attempt_id = self.ask.attempt_id.as_deref();
+        self.ask.order && self.broker.pop.blocked_until(place, attempt_id, self.pop_ms).is_some()
+    }
+
     /// The group's offset, set by a pending reset or for the first time.
-    fn start(&self, place: &Place) -> i64 {
+    fn start(&self, place: &Place) -> Result<i64, Cold> {
         let Place { topic, group, queue_id } = place;
         if let Some(reset) = self.broker.resets.take(group, topic, *queue_id) {
             self.broker.pop.unblock(place);
             self.broker.offsets.commit(group, topic, *queue_id, reset);
-            return reset;
+            return Ok(reset);
         }
         if let Some(committed) = self.broker.offsets.committed(group, topic, *queue_id) {
-            return committed;
+            return Ok(committed);
         }
-        let first = initial(self.broker, topic, *queue_id, self.ask.from_end);
+        let first = initial(self.broker, self.wait, place, self.ask.from_end)?;
         self.broker.offsets.commit(group, topic, *queue_id, first);
-        first
+        Ok(first)
     }
 
     /// Reads until something is found or nothing is left; moves the group over what is not for it.
@@ -175,7 +197,7 @@ impl Round<'_> {
         None
     }
 
-    fn read_once(&self, place: &Place, start: i64) -> Option<Read> {
+    fn read_once(&mut self, place: &Place, start: i64) -> Option<Read> {
         let limit = ReadLimit {
             messages: self.ask.messages_max - self.messages,
             bytes: BYTES_MAX,
@@ -191,11 +213,20 @@ impl Round<'_> {
             Filter::Tag(_) => true,
             Filter::Sql(sql) => sql.matches(record.properties()),
         };
-        let store = &self.broker.store;
+        let store = self.broker.store.reads(self.wait);
         let read =
             store.read(&place.topic, place.queue_id, from, limit, &mut by_unit, &mut by_record);
-        let topic = &place.topic;
-        read.inspect_err(|error| tracing::warn!(topic, %error, "cannot read for a pop")).ok()
+        match read {
+            Ok(read) => Some(read),
+            Err(StoreError::Cold) => {
+                self.cold = true;
+                None
+            }
+            Err(error) => {
+                tracing::warn!(topic = place.topic, %error, "cannot read for a pop");
+                None
+            }
+        }
     }
 
     fn taken(

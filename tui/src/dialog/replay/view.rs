@@ -22,7 +22,8 @@ impl Replay {
         let title = format!("Replay {} · risk {}", self.group, risk.number());
         let queues = self.plan().map_or(4, |p| p.rows.len() + 2) as u16;
         let height = if wide { 14 + queues.clamp(6, 18) } else { 22 };
-        let area = shell(c, screen, &title, if wide { 116 } else { 78 }, height);
+        let size = (if wide { 116 } else { 78 }, height);
+        let area = shell(c, screen, &title, self.esc(), size);
         let inner = inside(area);
         if inner.height < 4 || inner.width < 10 {
             return;
@@ -88,6 +89,10 @@ impl Replay {
         if let Some(error) = &self.time_error {
             return (Role::Critical, format!("✗ {error}"));
         }
+        // A computed preview is about its own moment, however long it is looked at.
+        if let Some(ReplayTo::Time(ms)) = self.plan().map(|p| &p.ask.to) {
+            return (Role::Text, format!("= {}", ctx.zone.weekday(*ms)));
+        }
         match time_field::parse(self.time.text(), ctx.now_ms, ctx.zone) {
             Ok(When::At(ms)) => (Role::Text, format!("= {}", ctx.zone.weekday(ms))),
             Ok(When::Start) => (Role::Text, "= the oldest message kept".to_owned()),
@@ -141,7 +146,7 @@ impl Replay {
             }
             Preview::None => {
                 let text =
-                    "Nothing is computed yet. Type a time and press Enter; nothing moves before R.";
+                    "Nothing is computed yet: type a time, then Enter. Nothing moves before R.";
                 c.put(body.x + 1, body.y, body.width.saturating_sub(2), text, Role::TextDim);
                 return;
             }

@@ -25,7 +25,7 @@ impl Resend {
         let width = if wide { 116 } else { 78 };
         let height = if wide { 18 } else { 16 };
         let more = if self.list_all || self.run != Run::Not { 6 } else { 0 };
-        let area = shell(c, screen, &title, width, height + more);
+        let area = shell(c, screen, &title, self.esc(), (width, height + more));
         let inner = inside(area);
         if inner.height < 4 || inner.width < 10 {
             return;
@@ -94,7 +94,11 @@ impl Resend {
         );
         at +=
             c.put(at, y, right.saturating_sub(at), &order, focus_role(self.focus == Focus::Order));
-        at += c.put(at, y, right.saturating_sub(at), "  stop after ", Role::Text);
+        let label = "  stop after ";
+        if at + label.len() as u16 + 6 > right {
+            return;
+        }
+        at += c.put(at, y, right.saturating_sub(at), label, Role::Text);
         self.stop_after.draw(c, (at, y), 6, self.focus == Focus::Stop, "");
         c.put(at + 7, y, right.saturating_sub(at + 7), "failures", number);
     }
@@ -300,7 +304,9 @@ impl Resend {
                 c.put_right(area.x + 2, area.right() - 2, y, &text, Role::TextStrong);
             }
             Run::Done(_) => {
-                c.put(area.x + 2, y, 30, "f retries what failed", Role::TextDim);
+                if self.some_failed() {
+                    c.put(area.x + 2, y, 30, "f retries what failed", Role::TextDim);
+                }
                 buttons(c, area, y, &[("Esc Close", true, true)]);
             }
         }

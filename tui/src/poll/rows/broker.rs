@@ -104,21 +104,22 @@ fn decimal(b: &Broker, key: &str) -> Fig<f64> {
     b.runtime.decimal(key).map_or(Fig::unknown("the broker does not tell"), Fig::Known)
 }
 
+/// Apache writes `85` or `0.85` for the same mark.
+fn percent(ratio: f64) -> u64 {
+    (if ratio > 1.0 { ratio } else { ratio * 100.0 }).round() as u64
+}
+
 fn marks(b: &Broker) -> Option<[u64; 3]> {
     let config = b.config.as_ref()?;
     let clean = config.int("diskMaxUsedSpaceRatio").and_then(|v| u64::try_from(v).ok())?;
-    let percent = |key: &str, default: u64| {
-        config.text(key).and_then(|t| t.parse::<f64>().ok()).map_or(default, |r| (r * 100.0) as u64)
+    let mark = |key: &str, default: u64| {
+        config.text(key).and_then(|t| t.parse::<f64>().ok()).map_or(default, percent)
     };
     // A broker of ours without ratios has its limit in bytes instead.
     if clean == 0 || b.runtime.disk_free().is_some_and(|d| d.limit > 0) {
         return None;
     }
-    Some([
-        clean,
-        percent("diskSpaceCleanForciblyRatio", 85),
-        percent("diskSpaceWarningLevelRatio", 90),
-    ])
+    Some([clean, mark("diskSpaceCleanForciblyRatio", 85), mark("diskSpaceWarningLevelRatio", 90)])
 }
 
 /// Bytes an hour by which the disk fills, from at least two minutes.
@@ -141,6 +142,12 @@ fn row(name: &str, id: i64, b: &Broker, registered: u32, now_ms: i64) -> BrokerR
     let capacity = b.runtime.disk_capacity();
     let share = b.runtime.decimal("commitLogDiskRatio").filter(|r| *r >= 0.0);
     let none = || Fig::none("slave");
+    let untouched = b.runtime.int("putMessageTimesTotal") == Some(0);
+    let put = |key: &str| match (master, untouched) {
+        (false, _) => none(),
+        (true, true) => Fig::none("nothing was stored yet"),
+        (true, false) => decimal(b, key),
+    };
     BrokerRow {
         name: name.into(),
         id,
@@ -162,8 +169,8 @@ fn row(name: &str, id: i64, b: &Broker, registered: u32, now_ms: i64) -> BrokerR
         kill_loss: lost(at_risk::kill(&facts)),
         in_rate: if master { meter(&b.in_meter, &b.runtime.rates("putTps")) } else { none() },
         out_rate: meter(&b.out_meter, &b.runtime.rates("getTransferredTps")),
-        put_p99: if master { decimal(b, "putLatency99") } else { none() },
-        put_p999: if master { decimal(b, "putLatency999") } else { none() },
+        put_p99: put("putLatency99"),
+        put_p999: put("putLatency999"),
         disk: share.map_or(Fig::unknown("the broker does not tell"), |r| {
             Fig::Known((r * 100.0).round() as u64)
         }),
@@ -206,5 +213,15 @@ fn version(b: &Broker) -> String {
         format!("Apache {text}")
     } else {
         format!("mqdeck {text}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::percent;
+
+    #[test]
+    fn a_ratio_and_a_percentage_are_the_same_mark() {
+        assert_eq!((percent(0.85), percent(85.0), percent(1.0)), (85, 85, 100));
     }
 }

@@ -382,11 +382,10 @@ pub fn queues(known: &Known, group: &str, _now_ms: i64) -> Vec<GroupQueue> {
                     in_flight: flight.map_or(Fig::unknown("the broker does not tell"), |(p, c)| {
                         Fig::Known((p - c).max(0) as u64)
                     }),
-                    client: owners
-                        .get(&(topic.clone(), name.clone(), queue))
-                        .map_or(Fig::unknown("no member says that it owns it"), |c| {
-                            Fig::Known(c.clone())
-                        }),
+                    client: owners.get(&(topic.clone(), name.clone(), queue)).map_or_else(
+                        || no_owner(known.members.get(group)),
+                        |c| Fig::Known(c.clone()),
+                    ),
                     topic: topic.as_str().into(),
                     broker: name.as_str().into(),
                     queue,
@@ -395,6 +394,14 @@ pub fn queues(known: &Known, group: &str, _now_ms: i64) -> Vec<GroupQueue> {
         }
     }
     out
+}
+
+/// Nobody connected owns nothing; a member that keeps silent may own it.
+fn no_owner(members: Option<&Members>) -> Fig<String> {
+    match clients(members) {
+        Fig::Known(0) => Fig::none("no client is connected"),
+        _ => Fig::unknown("no member says that it owns it"),
+    }
 }
 
 /// The figure of a whole topic is an upper bound for one of its queues.
