@@ -220,8 +220,10 @@ impl CommitLog {
             // A roll that failed half-way has added it already.
             return Ok(Arc::clone(last));
         }
-        let spare = self.lock_spare().take_if(|spare| spare.base == base);
-        let file = match spare {
+        // Held until the file is in the list: what is made ahead at this moment would else be kept as
+        // a spare of the same name, and removed by the next clean stop.
+        let mut spare = self.lock_spare();
+        let file = match spare.take_if(|spare| spare.base == base) {
             Some(file) => file,
             None => self.make_file(base)?,
         };
@@ -249,9 +251,13 @@ impl CommitLog {
 
     /// Removes the file made ahead: a clean stop leaves none.
     pub fn drop_spare(&self) -> io::Result<()> {
+        let newest = self.files.load().last().map(|file| file.base);
         match self.lock_spare().take() {
-            Some(file) => self.storage.remove(&file.path),
-            None => Ok(()),
+            // Never one that holds records.
+            Some(file) if newest.is_none_or(|newest| newest < file.base) => {
+                self.storage.remove(&file.path)
+            }
+            _ => Ok(()),
         }
     }
 
@@ -359,4 +365,30 @@ pub(super) fn check_files(
         return Err(StoreError::geometry(dir, problem));
     }
     Ok(bases)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::test_storage::TestStorage;
+
+    #[test]
+    fn a_file_made_ahead_that_became_part_of_the_log_survives_a_clean_stop() {
+        let storage: Arc<dyn Storage> = Arc::new(TestStorage::new());
+        let log = CommitLog::new(storage, Path::new("/data"), 1_000, FlushMode::Async, &[0]);
+        log.storage().create_dir(&log.dir).unwrap();
+        log.prepare_next().unwrap();
+        let ahead = log.lock_spare().clone().unwrap();
+        let used = log.add_file(1_000).unwrap();
+        assert!(Arc::ptr_eq(&ahead, &used) && log.lock_spare().is_none());
+
+        *log.lock_spare() = Some(ahead);
+        log.drop_spare().unwrap();
+        assert!(log.storage().open(&used.path, OpenMode::Existing).is_ok());
+
+        log.prepare_next().unwrap();
+        let ahead = log.lock_spare().clone().unwrap();
+        log.drop_spare().unwrap();
+        assert!(log.storage().open(&ahead.path, OpenMode::Existing).is_err());
+    }
 }
