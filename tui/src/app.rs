@@ -9,7 +9,6 @@ use crate::data::Picture;
 use crate::dialog::{Ctx, Dialog, Step};
 use crate::effect::{Effect, Exit, Watch};
 use crate::event::{Code, Event, Key, Ticket};
-use crate::format;
 use crate::keymap::{self, Action, Found, Kind, Layer};
 use crate::model::clock::{TimeMode, Zone};
 use crate::place::{At, Place};
@@ -208,23 +207,9 @@ impl App {
             prod: self.session.danger_prod,
             context: self.session.context.clone(),
             commands: self.session.commands,
-            clients: self.clients(),
+            clients: screen::clients(self),
             groups: screen::group_names(self),
         }
-    }
-
-    /// `3 clients are connected.`, when some are.
-    fn clients(&self) -> Option<String> {
-        let clients = &self.live.cluster.get()?.clients;
-        let n = clients.value().copied().filter(|n| *n > 0)?;
-        let (noun, verb) = if n == 1 { ("client", "is") } else { ("clients", "are") };
-        Some(format!("{} {noun} {verb} connected.", format::fig_count(clients)))
-    }
-
-    /// Whether the first-run card is wanted: an engine of its own, and nothing sent so far.
-    pub fn shows_card(&self) -> bool {
-        let topics = self.picture().cluster.get().and_then(|c| c.topics.value().copied());
-        self.card && topics == Some(0) && self.session.embedded.as_ref().is_some_and(|e| !e.demo)
     }
 
     /// Whether writing actions are offered.
@@ -419,7 +404,7 @@ fn act(app: &mut App, action: Action, writes: bool) -> Vec<Effect> {
         Action::Freeze => freeze(app),
         Action::Zoom => app.zoom = !app.zoom,
         Action::Details => app.details = !app.details,
-        Action::TimeCycle => time_cycle(app),
+        Action::TimeCycle => app.time_mode = app.time_mode.next(),
         Action::Filter => open_filter(app),
         Action::Sort => app.pending = Pending::Sort,
         Action::Reverse => reverse(app),
@@ -450,7 +435,7 @@ fn back(app: &mut App) {
         app.place_mut().pane = 0;
     } else if app.stack.len() > 1 {
         app.stack.pop();
-    } else if app.kind() == Kind::Overview && app.shows_card() {
+    } else if app.kind() == Kind::Overview && screen::overview::shows_card(app) {
         app.card = false;
     }
 }
@@ -470,14 +455,6 @@ fn freeze(app: &mut App) {
     app.frozen = match app.frozen.take() {
         Some(_) => None,
         None => Some((app.now_ms, Box::new(app.live.clone()))),
-    };
-}
-
-fn time_cycle(app: &mut App) {
-    app.time_mode = match app.time_mode {
-        TimeMode::Relative => TimeMode::Local,
-        TimeMode::Local => TimeMode::Utc,
-        TimeMode::Utc => TimeMode::Relative,
     };
 }
 

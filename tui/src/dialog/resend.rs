@@ -234,34 +234,6 @@ impl Resend {
         }
     }
 
-    /// Keys for the last row while it runs and after.
-    pub fn keys(&self) -> &'static [(&'static str, &'static str)] {
-        match self.run {
-            Run::Not | Run::Stopping => &[],
-            Run::Going => &[("p", "pause"), ("Esc", "stop")],
-            Run::Paused => &[("p", "go on"), ("Esc", "stop")],
-            Run::Done(_) if self.some_failed() => {
-                &[("f", "check what failed again"), ("j k", "scroll"), ("Esc", "close")]
-            }
-            Run::Done(_) => &[("j k", "scroll"), ("Esc", "close")],
-        }
-    }
-
-    fn some_failed(&self) -> bool {
-        let fine =
-            |o: &Option<ItemOutcome>| matches!(o, Some(ItemOutcome::Done(_) | ItemOutcome::Gone));
-        !self.outcomes.iter().all(fine)
-    }
-
-    const fn esc(&self) -> &'static str {
-        match self.run {
-            Run::Not => "Esc cancel",
-            Run::Going | Run::Paused => "Esc stops",
-            Run::Stopping => "stopping",
-            Run::Done(_) => "Esc close",
-        }
-    }
-
     /// Takes a key.
     pub fn key(&mut self, key: Key, ctx: &Ctx) -> Step {
         let runs = key == Key::char('R') && !self.in_text()

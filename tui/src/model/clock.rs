@@ -14,6 +14,18 @@ pub enum TimeMode {
     Utc,
 }
 
+impl TimeMode {
+    /// The one after it, in a circle.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        match self {
+            Self::Relative => Self::Local,
+            Self::Local => Self::Utc,
+            Self::Utc => Self::Relative,
+        }
+    }
+}
+
 /// The zone of local times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Zone {

@@ -144,11 +144,12 @@ fn header_left(app: &App, wide: bool, base: Role) -> Vec<Seg> {
         Link::Gone { since_ms, next_try_ms, .. } => {
             let zone = app.zone();
             let left = format::duration((next_try_ms - app.now_ms).max(0));
-            let next = if wide { ", next try in " } else { ", try in " };
-            line.push(seg(
-                Role::AlertCritical,
-                format!("✗ no connection since {}{next}{left}", zone.hms(*since_ms)),
-            ));
+            let text = if wide {
+                format!("✗ no connection since {}, next try in {left}", zone.hms(*since_ms))
+            } else {
+                format!("✗ no connection since {}, try in {left}", zone.hm(*since_ms))
+            };
+            line.push(seg(Role::AlertCritical, text));
         }
         Link::Up => line.extend(header_figures(app, wide)),
     }

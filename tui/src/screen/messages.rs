@@ -122,9 +122,17 @@ enum Turn {
 
 fn turn(app: &mut App, way: Turn) -> Vec<Effect> {
     let At::Messages(at) = &app.place().at else { return Vec::new() };
-    let Some(Ok(page)) = &at.page else {
-        app.tell("this page is still read");
-        return Vec::new();
+    let page = match &at.page {
+        None => {
+            app.tell("this page is still read");
+            return Vec::new();
+        }
+        // What could not be read is asked for again.
+        Some(Err(_)) => {
+            let again = at.from;
+            return read(app, again);
+        }
+        Some(Ok(page)) => page,
     };
     let offsets = page.messages.iter().map(|m| m.offset);
     let from = match way {

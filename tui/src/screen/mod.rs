@@ -183,6 +183,14 @@ pub fn group_names(app: &App) -> Vec<Name> {
         .unwrap_or_default()
 }
 
+/// `3 clients are connected.`, when some are.
+pub fn clients(app: &App) -> Option<String> {
+    let clients = &app.live.cluster.get()?.clients;
+    let n = clients.value().copied().filter(|n| *n > 0)?;
+    let (noun, verb) = if n == 1 { ("client", "is") } else { ("clients", "are") };
+    Some(format!("{} {noun} {verb} connected.", crate::format::fig_count(clients)))
+}
+
 /// What has to be fresh.
 pub fn watch(app: &App) -> Watch {
     match &app.place().at {

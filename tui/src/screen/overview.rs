@@ -188,7 +188,7 @@ fn draw_groups(app: &App, c: &mut Canvas, area: Rect, table_area: Rect) {
     c.separator(area, table_area.y.saturating_sub(1), "Groups: what needs a look", &right);
     let view = View { columns: COLUMNS, list, keys: &keys, cursor, focus: true };
     table::draw(c, table_area, &view, &mut |i| row(app, &items[i]));
-    if items.is_empty() && app.shows_card() {
+    if items.is_empty() && shows_card(app) {
         draw_card(app, c, rows(table_area, 0, table_area.height));
         return;
     }
@@ -197,6 +197,12 @@ fn draw_groups(app: &App, c: &mut Canvas, area: Rect, table_area: Rect) {
         let text = nothing(&app.picture().groups, total, &list.filter, "groups", &card(app));
         sentence(c, rows(table_area, 1, table_area.height.saturating_sub(1)), &text);
     }
+}
+
+/// Whether the first-run card is wanted: an engine of its own, and nothing sent so far.
+pub fn shows_card(app: &App) -> bool {
+    let topics = app.picture().cluster.get().and_then(|c| c.topics.value().copied());
+    app.card && topics == Some(0) && app.session.embedded.as_ref().is_some_and(|e| !e.demo)
 }
 
 /// The first-run card: where everything is, and how a client connects. It stands in place of the empty

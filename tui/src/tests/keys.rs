@@ -230,6 +230,22 @@ fn older_than_beyond_the_end_is_the_newest_page() {
 }
 
 #[test]
+fn a_page_that_could_not_be_read_is_asked_for_again() {
+    let mut deck = Deck::new((80, 24));
+    deck.press("2 enter enter [");
+    let wanted = deck.effects.last().cloned();
+    let crate::place::At::Messages(at) = &mut deck.app.place_mut().at else { panic!() };
+    at.page = Some(Err(crate::fixtures::denied()));
+    deck.press("[");
+    let (Some(Effect::ReadMessages(_, _, before)), Some(Effect::ReadMessages(_, _, again))) =
+        (wanted, deck.effects.last().cloned())
+    else {
+        panic!("{}", deck.text())
+    };
+    assert_eq!(before, again);
+}
+
+#[test]
 fn a_long_text_body_is_folded_not_cut() {
     let mut deck = Deck::new((80, 24));
     deck.press("2 enter enter enter v");

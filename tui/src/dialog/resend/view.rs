@@ -6,12 +6,40 @@ use super::super::replay::outcome_role;
 use super::super::{Ctx, WIDE, buttons, focus_role, radio, shell, tick};
 use super::{Check, Focus, Resend, Run};
 use crate::data::Letter;
-use crate::data::plan::{Reader, Twice};
+use crate::data::plan::{ItemOutcome, Reader, Twice};
 use crate::format;
 use crate::theme::Role;
 use crate::widget::{Canvas, Seg, inside, seg};
 
 impl Resend {
+    /// Keys for the last row while it runs and after.
+    pub fn keys(&self) -> &'static [(&'static str, &'static str)] {
+        match self.run {
+            Run::Not | Run::Stopping => &[],
+            Run::Going => &[("p", "pause"), ("Esc", "stop")],
+            Run::Paused => &[("p", "go on"), ("Esc", "stop")],
+            Run::Done(_) if self.some_failed() => {
+                &[("f", "check what failed again"), ("j k", "scroll"), ("Esc", "close")]
+            }
+            Run::Done(_) => &[("j k", "scroll"), ("Esc", "close")],
+        }
+    }
+
+    fn some_failed(&self) -> bool {
+        let fine =
+            |o: &Option<ItemOutcome>| matches!(o, Some(ItemOutcome::Done(_) | ItemOutcome::Gone));
+        !self.outcomes.iter().all(fine)
+    }
+
+    const fn esc(&self) -> &'static str {
+        match self.run {
+            Run::Not => "Esc cancel",
+            Run::Going | Run::Paused => "Esc stops",
+            Run::Stopping => "stopping",
+            Run::Done(_) => "Esc close",
+        }
+    }
+
     /// Draws the dialog.
     pub fn draw(&self, c: &mut Canvas, screen: Rect, ctx: &Ctx) {
         let wide = screen.width >= WIDE;
