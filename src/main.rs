@@ -21,10 +21,26 @@ use console::Mode;
 use settings::Settings;
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        // Help and version are what was asked for; clap prints them whole.
+        Err(asked) if !asked.use_stderr() => asked.exit(),
+        Err(error) => return output::failed(&output::usage(one_sentence(&error.to_string()))),
+    };
+    match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => output::failed(&error),
     }
+}
+
+/// What is wrong with the command line, and where help is.
+fn one_sentence(text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let told: Vec<&str> = lines
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
+        .map(|line| line.trim_start_matches("error: "))
+        .collect();
+    format!("{}; see `mqdeck --help`", told.join("; "))
 }
 
 fn run(args: &Args) -> anyhow::Result<()> {

@@ -238,9 +238,9 @@ pub async fn committer(store: Arc<Store>) {
             let start = tokio::time::Instant::now();
             let throttled = fast_in_a_row < FAST_COMMITS;
             let committed = if throttled {
-                tokio::task::block_in_place(|| store.commit())
+                tokio::task::block_in_place(|| commit(&store))
             } else {
-                store.commit()
+                commit(&store)
             };
             fast_in_a_row =
                 if start.elapsed() > SLOW_COMMIT { 0 } else { fast_in_a_row.saturating_add(1) };
@@ -249,6 +249,16 @@ pub async fn committer(store: Arc<Store>) {
             }
         }
     }
+}
+
+/// One group. A panic in somebody's answer must not end the task: sends would wait for ever while the
+/// process looks healthy.
+fn commit(store: &Store) -> usize {
+    let group = std::panic::AssertUnwindSafe(|| store.commit());
+    std::panic::catch_unwind(group).unwrap_or_else(|_| {
+        tracing::error!("answering an append panicked; the others go on");
+        1
+    })
 }
 
 /// Connects what happens in the store and the broker with who has to know.

@@ -121,9 +121,11 @@ fn park(
         let remark = "[OVERLOAD]system busy, start flow control for a while: too many pulls wait";
         return Reply::refuse(response_code::SYSTEM_BUSY, remark).into();
     }
-    // A message may have arrived between the look and the parking: nobody would wake this pull then.
-    let max = broker.store.max_offset(header.topic, header.queue_id).0 as i64;
-    if max > header.offset {
+    // A message or a reset may have come between the look and the parking: nobody would wake this
+    // pull then.
+    let PullMessage { group, topic, queue_id, .. } = *header;
+    let max = broker.store.max_offset(topic, queue_id).0 as i64;
+    if max > header.offset || broker.resets.get(group, topic, queue_id).is_some() {
         for wait in broker.parked.take_queue(header.topic, header.queue_id) {
             wake(broker, &wait, cx.now_ms);
         }
