@@ -94,6 +94,9 @@ pub enum BenchLoad {
         /// Name servers of the cluster.
         #[arg(long, value_name = "HOST:PORT[;HOST:PORT…]", default_value = "127.0.0.1:9876")]
         at: String,
+        /// Address of the broker, instead of asking a name server for it.
+        #[arg(long, value_name = "HOST:PORT")]
+        broker: Option<String>,
         /// Topic; made by the first send.
         #[arg(long, default_value = "bench")]
         topic: String,

@@ -27,6 +27,8 @@ const ANSWER_WAIT: Duration = Duration::from_secs(10);
 pub struct Load {
     /// Name servers, `;` between them.
     pub namesrv: String,
+    /// The broker's address; asked of the name servers when absent.
+    pub broker: Option<String>,
     /// Topic; made by the first send.
     pub topic: String,
     /// Connections.
@@ -101,6 +103,10 @@ fn figures(
 }
 
 async fn master(load: &Load) -> anyhow::Result<SocketAddr> {
+    if let Some(broker) = &load.broker {
+        let found = tokio::net::lookup_host(broker).await?.next();
+        return found.with_context(|| format!("{broker} has no address"));
+    }
     let names = load.namesrv.split(';').map(str::to_owned).collect();
     let cluster = Cluster::connect(ClusterConfig::new(names, tokio::runtime::Handle::current()));
     let info = cluster.cluster_info().await.context("cannot ask the name server")?;

@@ -11,10 +11,20 @@ use load::Load;
 
 /// Runs a load to its end; the figures as one line of JSON.
 pub fn run(load: &BenchLoad) -> anyhow::Result<String> {
-    let BenchLoad::Produce { at, topic, connections, in_flight, size, seconds, messages, pid } =
-        load.clone();
+    let BenchLoad::Produce {
+        at,
+        broker,
+        topic,
+        connections,
+        in_flight,
+        size,
+        seconds,
+        messages,
+        pid,
+    } = load.clone();
     let load = Load {
         namesrv: at,
+        broker,
         topic,
         connections: connections.max(1),
         in_flight: in_flight.max(1),

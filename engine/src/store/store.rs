@@ -208,6 +208,8 @@ pub struct StoreStats {
     pub queue_dir: PathBuf,
     /// Written and not yet flushed bytes.
     pub unflushed_bytes: u64,
+    /// How long the write in progress has held the log, ms; 0 when idle.
+    pub writing_ms: u64,
     /// Bytes of queue units in memory only.
     pub tail_bytes: usize,
     /// How far the key index lags behind the log, in bytes.
@@ -440,6 +442,10 @@ impl Store {
             damaged: self.recovery.damaged.clone(),
             log_dir: self.log.dir.clone(),
             queue_dir: self.queues.io.dir.clone(),
+            writing_ms: match self.writing_since_ns.load(Ordering::Relaxed) {
+                0 => 0,
+                since => self.clock.monotonic_ns().saturating_sub(since) / 1_000_000,
+            },
             unflushed_bytes: positions.written.0.saturating_sub(positions.flushed.0),
             tail_bytes: self.queues.io.tail_bytes.load(Ordering::Relaxed),
             index_lag_bytes: self

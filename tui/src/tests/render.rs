@@ -144,3 +144,24 @@ pub fn roles(app: &App) -> String {
     }
     out
 }
+
+/// What a key costs: update and drawing of the next frame. A measurement, not a proof:
+/// `cargo test --release -p mqdeck-tui cost_of -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+#[allow(clippy::disallowed_methods)] // measures real time
+fn cost_of_a_key_and_its_frame() {
+    for size in [(80, 24), (120, 40), (200, 60)] {
+        let mut deck = Deck::new(size);
+        let mut took: Vec<u128> = Vec::new();
+        for n in 0..2_000 {
+            let start = std::time::Instant::now();
+            deck.press(["3", "j", "j", "k", "1", "5", "4", "7"][n % 8]);
+            let drawn = buffer(&deck.app);
+            took.push(start.elapsed().as_micros());
+            assert!(drawn.area.width > 0);
+        }
+        took.sort_unstable();
+        println!("{size:?}: p50 {} µs, p99 {} µs", took[1_000], took[1_980]);
+    }
+}

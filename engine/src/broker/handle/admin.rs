@@ -65,7 +65,7 @@ fn about_store(broker: &Broker, put: Put<'_>) {
     put("dispatchBehindBytes", positions.written.0.saturating_sub(positions.visible.0).to_string());
     put("remainHowManyDataToFlush", bytes_text::iec(unflushed));
     put("remainTransientStoreBufferNumbs", i32::MAX.to_string());
-    put("pageCacheLockTimeMills", "0".into());
+    put("pageCacheLockTimeMills", stats.writing_ms.to_string());
     let earliest = broker.store.earliest_time().ok().flatten().unwrap_or(-1);
     put("earliestMessageTimeStamp", earliest.to_string());
     let total = bytes_text::iec(stats.disk_total);
