@@ -1,7 +1,6 @@
 //! Requests whose bytes are not in memory: nobody who serves sockets waits for the disk, and every
 //! request is answered once (architecture.md §6, lanes).
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,19 +9,20 @@ use bytes::{Bytes, BytesMut};
 use super::Broker;
 use super::broker::Parts;
 use super::handle::{pull, send};
-use super::outcome::{Answer, Cx, Outcome, Peer, PeerId, Relayed, Shell};
+use super::outcome::{Answer, Cx, Outcome, Peer, Shell};
 use super::serve::{self, Port};
 use super::state::groups::Groups;
 use super::state::lock;
 use super::state::topics::{self, Topics};
 use super::task::persist;
+use super::test_support::Client;
 use crate::clock::{Clock, ManualClock};
 use crate::config::BrokerConfig;
 use crate::decide::delay::Levels;
 use crate::protocol::code;
 use crate::protocol::ext_fields::Fields;
-use crate::protocol::frame::{self, Frame, Serialization};
-use crate::protocol::header::{Header, Language, Outgoing};
+use crate::protocol::frame::{self, Serialization};
+use crate::protocol::header::{Language, Outgoing};
 use crate::protocol::ids::UniqueKeys;
 use crate::protocol::names;
 use crate::protocol::record::RecordView;
@@ -34,36 +34,6 @@ use crate::store::{Arrival, QueueOffset, Store, StoreConfig, Wait};
 
 const START_MS: i64 = 1_700_000_000_000;
 const OPAQUE: i32 = 77;
-
-#[derive(Debug, Default)]
-struct Client {
-    got: Mutex<Vec<Outgoing>>,
-}
-
-impl Peer for Client {
-    fn id(&self) -> PeerId {
-        1
-    }
-    fn remote(&self) -> SocketAddr {
-        "127.0.0.1:4711".parse().unwrap()
-    }
-    fn send(&self, frame: &Outgoing, _kind: Serialization) {
-        lock(&self.got).push(frame.clone());
-    }
-    fn answered(&self, _header: &Header<'_>, _frame: &Frame) {}
-    fn call(
-        self: Arc<Self>,
-        _request: Outgoing,
-        _wait_ms: u64,
-        done: Box<dyn FnOnce(Option<Relayed>) + Send>,
-    ) {
-        done(None);
-    }
-    fn close(&self) {}
-    fn is_closed(&self) -> bool {
-        false
-    }
-}
 
 /// A pool that runs its jobs when it is told to.
 #[derive(Default)]

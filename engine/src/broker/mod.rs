@@ -19,6 +19,8 @@ pub mod serve;
 pub mod state;
 pub mod task;
 #[cfg(test)]
+mod test_support;
+#[cfg(test)]
 mod timer_tests;
 #[cfg(test)]
 mod transaction_tests;

@@ -1,14 +1,13 @@
 //! POP against a store on a real directory, with killed brokers in between and time by hand.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::Broker;
 use super::broker::Parts;
 use super::handle::{ack, invisible, notification, pop};
-use super::outcome::{Answer, Cx, Outcome, Peer, PeerId, Relayed};
+use super::outcome::{Answer, Cx, Outcome};
 use super::put::{Delay, Put};
 use super::serve;
 use super::state::groups::Groups;
@@ -18,14 +17,15 @@ use super::state::topics::{self, Topics};
 use super::task::persist;
 use super::task::pop_revive::PopRevive;
 use super::task::timer_delivery::TimerDelivery;
+use super::test_support::Client;
 use crate::clock::{Clock, ManualClock};
 use crate::config::BrokerConfig;
 use crate::decide::delay::Levels;
 use crate::decide::pop::Handle;
 use crate::protocol::body::group_config::SubscriptionGroupConfig;
 use crate::protocol::ext_fields::Value;
-use crate::protocol::frame::{Frame, Serialization};
-use crate::protocol::header::{Header, Language, Outgoing};
+use crate::protocol::frame::Serialization;
+use crate::protocol::header::{Language, Outgoing};
 use crate::protocol::ids::UniqueKeys;
 use crate::protocol::properties::key;
 use crate::protocol::record::RecordView;
@@ -34,35 +34,6 @@ use crate::store::{Arrival, Disk, Store, StoreConfig, Wait};
 
 const START_MS: i64 = 1_700_000_000_000;
 const INVISIBLE_MS: i64 = 10_000;
-
-#[derive(Debug, Default)]
-struct Client {
-    got: Mutex<Vec<Outgoing>>,
-}
-
-impl Peer for Client {
-    fn id(&self) -> PeerId {
-        1
-    }
-    fn remote(&self) -> SocketAddr {
-        "127.0.0.1:4711".parse().unwrap()
-    }
-    fn send(&self, frame: &Outgoing, _kind: Serialization) {
-        lock(&self.got).push(frame.clone());
-    }
-    fn answered(&self, _header: &Header<'_>, _frame: &Frame) {}
-    fn call(
-        self: Arc<Self>,
-        _request: Outgoing,
-        _wait_ms: u64,
-        _done: Box<dyn FnOnce(Option<Relayed>) + Send>,
-    ) {
-    }
-    fn close(&self) {}
-    fn is_closed(&self) -> bool {
-        false
-    }
-}
 
 /// A message that was popped, with its handle.
 #[derive(Clone, Debug)]

@@ -1,9 +1,8 @@
 //! Timer messages from the send to the delivery, against a store on a real directory, with killed
 //! brokers and lost files in between.
 
-use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +10,7 @@ use bytes::Bytes;
 use super::Broker;
 use super::broker::Parts;
 use super::handle::{recall, send, timer};
-use super::outcome::{Answer, Cx, Outcome, Peer, PeerId, Relayed};
+use super::outcome::{Answer, Cx, Outcome};
 use super::put::Put;
 use super::serve;
 use super::state::groups::Groups;
@@ -19,12 +18,13 @@ use super::state::lock;
 use super::state::topics::{self, Topics};
 use super::task::persist;
 use super::task::timer_delivery::TimerDelivery;
+use super::test_support::Client;
 use crate::clock::{Clock, ManualClock};
 use crate::config::BrokerConfig;
 use crate::decide::delay::Levels;
 use crate::protocol::ext_fields::Value;
-use crate::protocol::frame::{Frame, Serialization};
-use crate::protocol::header::{Header, Language, Outgoing};
+use crate::protocol::frame::Serialization;
+use crate::protocol::header::{Language, Outgoing};
 use crate::protocol::ids::UniqueKeys;
 use crate::protocol::names::{SCHEDULE_TOPIC, TIMER_TOPIC};
 use crate::protocol::properties::{self, key};
@@ -34,37 +34,6 @@ use crate::store::{Disk, QueueOffset, Store, StoreConfig, Wait};
 
 const START_MS: i64 = 1_700_000_000_300;
 const DAY_MS: i64 = 86_400_000;
-
-/// A client that writes down what it is sent.
-#[derive(Debug, Default)]
-struct Client {
-    got: Mutex<Vec<Outgoing>>,
-}
-
-impl Peer for Client {
-    fn id(&self) -> PeerId {
-        1
-    }
-    fn remote(&self) -> SocketAddr {
-        "127.0.0.1:4711".parse().unwrap()
-    }
-    fn send(&self, frame: &Outgoing, _kind: Serialization) {
-        lock(&self.got).push(frame.clone());
-    }
-    fn answered(&self, _header: &Header<'_>, _frame: &Frame) {}
-    fn call(
-        self: Arc<Self>,
-        _request: Outgoing,
-        _wait_ms: u64,
-        done: Box<dyn FnOnce(Option<Relayed>) + Send>,
-    ) {
-        done(None);
-    }
-    fn close(&self) {}
-    fn is_closed(&self) -> bool {
-        false
-    }
-}
 
 /// A broker that lives until it is dropped, which is how it is killed.
 struct Running {
