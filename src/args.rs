@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use clap::{Args as Flags, Parser, Subcommand};
 
+pub mod bench;
+
 /// A RocketMQ-compatible broker and name server, with a terminal console over them.
 ///
 /// Without a command the engine starts in the background and the console opens over it.
@@ -76,48 +78,13 @@ pub enum Command {
     Bench {
         /// What kind of load.
         #[command(subcommand)]
-        load: BenchLoad,
+        load: bench::Bench,
     },
     /// Look at the configuration.
     Config {
         /// What to do with it.
         #[command(subcommand)]
         action: ConfigAction,
-    },
-}
-
-/// Loads.
-#[derive(Clone, Debug, Subcommand)]
-pub enum BenchLoad {
-    /// Send as fast as the answers come.
-    Produce {
-        /// Name servers of the cluster.
-        #[arg(long, value_name = "HOST:PORT[;HOST:PORT…]", default_value = "127.0.0.1:9876")]
-        at: String,
-        /// Address of the broker, instead of asking a name server for it.
-        #[arg(long, value_name = "HOST:PORT")]
-        broker: Option<String>,
-        /// Topic; made by the first send.
-        #[arg(long, default_value = "bench")]
-        topic: String,
-        /// Connections.
-        #[arg(long, default_value_t = 64)]
-        connections: usize,
-        /// Sends under way on each connection.
-        #[arg(long, default_value_t = 1)]
-        in_flight: usize,
-        /// Bytes of a body.
-        #[arg(long, default_value_t = 1024)]
-        size: usize,
-        /// Longest run.
-        #[arg(long, default_value_t = 10)]
-        seconds: u64,
-        /// End after so many messages.
-        #[arg(long)]
-        messages: Option<u64>,
-        /// Process id of the broker, for its CPU time and memory.
-        #[arg(long)]
-        pid: Option<u32>,
     },
 }
 

@@ -49,7 +49,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
     }
     let settings = Settings::load(&args.common)?;
     match &args.command {
-        Some(Command::Bench { load }) => Ok(output::print(&(bench::run(load)? + "\n"))?),
+        Some(Command::Bench { load }) => bench::run(load),
         Some(Command::Serve) => serve::run(&settings),
         Some(Command::Config { action: ConfigAction::Show }) => {
             Ok(output::print(&settings.show())?)
