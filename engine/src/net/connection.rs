@@ -107,7 +107,9 @@ struct Outbox {
 impl Outbox {
     /// Wakes the connection's task; while it runs it looks here before it sleeps.
     fn wake(&mut self) {
-        if self.sleeps && let Some(task) = &self.task {
+        if self.sleeps
+            && let Some(task) = &self.task
+        {
             self.sleeps = false;
             task.wake_by_ref();
         }
