@@ -68,6 +68,7 @@ pub fn run(settings: &Settings, mode: Mode) -> anyhow::Result<()> {
     let beside = beside(settings, mode, &runtime, &mut log)?;
     let cluster = Cluster::connect(ClusterConfig {
         read_only: settings.values.read_only,
+        credentials: settings.credentials(beside.engine.is_some())?,
         ..ClusterConfig::new(beside.namesrv.clone(), runtime.handle().clone())
     });
     start(cluster, console(settings, &beside, &stop)?, ended)?;

@@ -48,6 +48,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
 pub fn start(config: EngineConfig, log: &mut Log) -> anyhow::Result<Engine> {
     let log_dir = logging::dir()?;
     let listen = config.listen;
+    let access = config.broker.authentication_enabled;
     let namesrv = SocketAddr::new(reachable(listen), config.namesrv.listen_port);
     match Engine::start(config) {
         Ok(engine) => {
@@ -55,7 +56,7 @@ pub fn start(config: EngineConfig, log: &mut Log) -> anyhow::Result<Engine> {
                 engine.stop()?;
                 return Err(error);
             }
-            if !listen.is_loopback() {
+            if !listen.is_loopback() && !access {
                 tracing::warn!(%listen, "reachable from other machines, without access control");
             }
             Ok(engine)

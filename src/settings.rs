@@ -9,6 +9,8 @@ use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
+use engine::client::Credentials;
+use engine::config::SECRET_KEYS;
 use engine::config::{
     BrokerConfig, CHANGED_BROKER_FILE, CHANGED_NAMESRV_FILE, EngineConfig, NamesrvConfig,
 };
@@ -22,7 +24,10 @@ use crate::output::usage;
 /// Beginning of the variables that set keys.
 const PREFIX: &str = "MQDECK_";
 /// Variables with that beginning that set no key.
-const NOT_KEYS: [&str; 2] = ["CONFIG", "LOG"];
+const NOT_KEYS: [&str; 5] = ["CONFIG", "LOG", "ACCESS_KEY", "SECRET_KEY", "SECURITY_TOKEN"];
+/// Name and password of who signs the console's requests.
+const ACCESS_KEY_VARIABLE: &str = "MQDECK_ACCESS_KEY";
+const SECRET_KEY_VARIABLE: &str = "MQDECK_SECRET_KEY";
 /// Variables named like a flag instead of like the key.
 const LIKE_FLAGS: [(&str, &str); 2] =
     [("NAMESRV_PORT", "namesrv.listenPort"), ("BROKER_PORT", "broker.listenPort")];
@@ -171,6 +176,29 @@ impl Settings {
             namesrv: self.values.namesrv.clone(),
             net_threads: self.values.net_threads,
         })
+    }
+
+    /// Who signs the requests of the console: `MQDECK_ACCESS_KEY` and `MQDECK_SECRET_KEY`; over an engine of
+    /// this process, when they are not set, its first user.
+    ///
+    /// # Errors
+    /// Usage: one variable without the other.
+    pub fn credentials(&self, embedded: bool) -> anyhow::Result<Option<Credentials>> {
+        let variable = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
+        let user = match (variable(ACCESS_KEY_VARIABLE), variable(SECRET_KEY_VARIABLE)) {
+            (Some(name), Some(password)) => Some((name, password)),
+            (None, None) => embedded.then(|| self.values.broker.first_user()).flatten(),
+            _ => {
+                return Err(usage(format!(
+                    "{ACCESS_KEY_VARIABLE} and {SECRET_KEY_VARIABLE} belong together: set both or none"
+                )));
+            }
+        };
+        Ok(user.map(|(access_key, secret_key)| Credentials {
+            access_key,
+            secret_key,
+            security_token: std::env::var("MQDECK_SECURITY_TOKEN").ok(),
+        }))
     }
 
     fn data_dir(&self) -> anyhow::Result<PathBuf> {
@@ -440,7 +468,10 @@ impl Layers {
     fn show(&self, section: Option<&str>, text: &mut String) {
         for key in self.keys(section) {
             let value = section.map_or(&self.tree[key], |section| &self.tree[section][key]);
+            let secret =
+                SECRET_KEYS.contains(&key) && value.as_str().is_some_and(|v| !v.is_empty());
             let line = match toml::Value::try_from(value) {
+                Ok(_) if secret => format!("{key} = \"•••\""),
                 Ok(value) => format!("{key} = {value}"),
                 Err(_) => format!("# {key} is not set"),
             };
