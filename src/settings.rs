@@ -9,10 +9,10 @@ use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
-use engine::client::Credentials;
-use engine::config::SECRET_KEYS;
+use engine::client::{Credentials, TlsClient};
 use engine::config::{
-    BrokerConfig, CHANGED_BROKER_FILE, CHANGED_NAMESRV_FILE, EngineConfig, NamesrvConfig,
+    BrokerConfig, CHANGED_BROKER_FILE, CHANGED_NAMESRV_FILE, ClientConfig, EngineConfig,
+    NamesrvConfig, SECRET_KEYS, TlsConfig,
 };
 use etcetera::BaseStrategy;
 use serde::{Deserialize, Serialize};
@@ -32,7 +32,7 @@ const SECRET_KEY_VARIABLE: &str = "MQDECK_SECRET_KEY";
 const LIKE_FLAGS: [(&str, &str); 2] =
     [("NAMESRV_PORT", "namesrv.listenPort"), ("BROKER_PORT", "broker.listenPort")];
 /// Sections of the file.
-const SECTIONS: [&str; 2] = ["broker", "namesrv"];
+const SECTIONS: [&str; 4] = ["broker", "namesrv", "tls", "client"];
 
 /// How the console writes times.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -69,6 +69,10 @@ pub struct Values {
     pub broker: BrokerConfig,
     /// Section `[namesrv]`.
     pub namesrv: NamesrvConfig,
+    /// Section `[tls]`.
+    pub tls: TlsConfig,
+    /// Section `[client]`.
+    pub client: ClientConfig,
 }
 
 impl Default for Values {
@@ -84,6 +88,8 @@ impl Default for Values {
             read_only: false,
             broker: BrokerConfig::default(),
             namesrv: NamesrvConfig::default(),
+            tls: TlsConfig::default(),
+            client: ClientConfig::default(),
         }
     }
 }
@@ -168,7 +174,10 @@ impl Settings {
             let place = place.map_or("default", String::as_str);
             return Err(usage(format!("{place}: {key} {must}")));
         }
+        let tls = self.values.tls.server();
+        let tls = tls.map_err(|(key, must)| usage(format!("[tls] {key} {must}")))?;
         Ok(EngineConfig {
+            tls,
             data_dir: self.data_dir()?,
             listen: self.values.listen,
             advertise: advertised(self.values.listen, self.values.advertise.as_deref())?,
@@ -176,6 +185,17 @@ impl Settings {
             namesrv: self.values.namesrv.clone(),
             net_threads: self.values.net_threads,
         })
+    }
+
+    /// TLS of the console towards a cluster that it is attached to.
+    ///
+    /// # Errors
+    /// Usage: a file that is missing or cannot be used.
+    pub fn client_tls(&self) -> anyhow::Result<Option<TlsClient>> {
+        let files = self.values.client.files();
+        let files = files.map_err(|(key, must)| usage(format!("[client] {key} {must}")))?;
+        let client = files.as_ref().map(TlsClient::load).transpose();
+        client.map_err(|error| usage(format!("[client] {error}")))
     }
 
     /// Who signs the requests of the console: `MQDECK_ACCESS_KEY` and `MQDECK_SECRET_KEY`; over an engine of
@@ -388,7 +408,7 @@ impl Layers {
         variables: impl Iterator<Item = (String, String)>,
     ) -> Result<(), String> {
         let mut names = BTreeMap::new();
-        for section in [None, Some("broker"), Some("namesrv")] {
+        for section in std::iter::once(None).chain(SECTIONS.map(Some)) {
             for key in self.keys(section) {
                 names.insert(variable(section, key), (section, key.to_owned()));
             }

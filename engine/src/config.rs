@@ -3,10 +3,14 @@
 //! Only what is honoured stands here; an unknown key is an error of whoever reads the file
 //! (architecture.md §10). Defaults are Apache's unless the table there says otherwise.
 
+mod tls;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+
+pub use tls::{ClientAuth, ClientConfig, ClientFiles, Mode, ServerFiles, TlsConfig, TlsMode};
 
 /// When an acknowledged message is on the disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -375,6 +379,8 @@ pub struct EngineConfig {
     pub broker: BrokerConfig,
     /// Section `[namesrv]`.
     pub namesrv: NamesrvConfig,
+    /// TLS of all ports; none: they are plain.
+    pub tls: Option<ServerFiles>,
     /// Network workers; unset: half of the cores, at least one.
     pub net_threads: Option<usize>,
 }

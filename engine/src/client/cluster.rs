@@ -20,7 +20,7 @@ use super::link::{Age, Link};
 use super::read_only::{self, Access};
 use super::route_cache::RouteCache;
 use crate::clock::{Clock, SystemClock};
-use crate::net::{CallError, Connection, Service};
+use crate::net::{CallError, Connection, Service, tls};
 use crate::protocol::ext_fields::{ExtFields, FieldError, Fields};
 use crate::protocol::frame::Serialization;
 use crate::protocol::header::{FLAG_ONEWAY, Language, Outgoing};
@@ -42,6 +42,8 @@ pub struct ClusterConfig {
     pub read_only: bool,
     /// Who signs the requests; none: they are not signed.
     pub credentials: Option<Credentials>,
+    /// TLS towards every server; none: plain.
+    pub tls: Option<tls::Client>,
     /// How long a call waits unless it says otherwise.
     pub timeout: Duration,
     /// Part of the client id after the `@`.
@@ -58,6 +60,7 @@ impl ClusterConfig {
             address_map: BTreeMap::new(),
             read_only: false,
             credentials: None,
+            tls: None,
             timeout: DEFAULT_TIMEOUT,
             name: "mqdeck".to_owned(),
             handle,
@@ -411,7 +414,7 @@ impl Cluster {
         wait: Duration,
     ) -> Result<(Arc<Link>, Arc<Connection>, Age), ClientError> {
         let link = self.link(addr);
-        let made = link.get(self.handle(), Arc::clone(&self.service));
+        let made = link.get(self.handle(), Arc::clone(&self.service), self.config.tls.as_ref());
         match tokio::time::timeout_at(deadline, made).await {
             Ok(Ok((conn, age))) => Ok((link, conn, age)),
             Ok(Err(reason)) => Err(unreachable(addr, reason, self.hint(addr))),
