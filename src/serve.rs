@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context;
 use engine::client::{Cluster, ClusterConfig};
 use engine::config::EngineConfig;
-use engine::engine::{Engine, EngineError};
+use engine::engine::{Engine, EngineError, NameServerAlone};
 
 use crate::logging::Log;
 use crate::output::{self, usage};
@@ -39,6 +39,35 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
     // An error means that the sender is gone, which is a reason to stop as well.
     let _ = stopped.recv();
     engine.stop().context("the engine did not stop in order")
+}
+
+/// Runs a name server alone until a signal comes.
+///
+/// # Errors
+/// Usage when it cannot start.
+pub fn namesrv(settings: &Settings) -> anyhow::Result<()> {
+    let mut log = logging::start()?;
+    let config = settings.namesrv()?;
+    let (signal, stopped) = mpsc::channel();
+    let told = move || {
+        // Fails only when this function has returned: then nobody waits any more.
+        let _ = signal.send(());
+    };
+    signals::on_signal(told, || ())?;
+    let addr = SocketAddr::new(reachable(config.listen), config.namesrv.listen_port);
+    let names = match NameServerAlone::start(&config) {
+        Ok(names) => names,
+        Err(error) if error.is_usage() => {
+            return Err(usage(format!("{error}{}", advice(&error, addr))));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    log.open(&logging::dir()?)?;
+    output::print(&format!("ready namesrv={}\n", names.addr()))?;
+    // An error means that the sender is gone, which is a reason to stop as well.
+    let _ = stopped.recv();
+    names.stop();
+    Ok(())
 }
 
 /// Starts the engine, and with it the log file.

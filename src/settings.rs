@@ -173,6 +173,18 @@ impl Settings {
         })
     }
 
+    /// What a name server by itself is started with: a directory of its own, unless one is named.
+    ///
+    /// # Errors
+    /// As [`Self::engine`].
+    pub fn namesrv(&self) -> anyhow::Result<EngineConfig> {
+        let mut config = self.engine()?;
+        if self.values.data_dir.is_none() {
+            config.data_dir = platform()?.data_dir().join("mqdeck-namesrv");
+        }
+        Ok(config)
+    }
+
     fn data_dir(&self) -> anyhow::Result<PathBuf> {
         match &self.values.data_dir {
             Some(dir) => Ok(dir.clone()),

@@ -22,7 +22,7 @@ use crate::protocol::code::Request;
 use crate::protocol::frame::{Frame, Serialization};
 use crate::protocol::header::{Header, Outgoing};
 use crate::protocol::response_code;
-use crate::store::{Arrival, Store};
+use crate::store::{Arrival, ConfigDir, Store, StoreError};
 
 /// File of the name server's settings.
 pub const KV_FILE: &str = "kvConfig.json";
@@ -137,17 +137,42 @@ impl Service for BrokerService {
     }
 }
 
+/// Where a name server's files go.
+pub enum NameFiles {
+    /// Beside a broker's.
+    Store(Arc<Store>),
+    /// In a directory of its own.
+    Alone(ConfigDir),
+}
+
+impl NameFiles {
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        match self {
+            Self::Store(store) => store.write_json(name, bytes),
+            Self::Alone(dir) => dir.write_json(name, bytes),
+        }
+    }
+
+    /// Reads a file; none when there is none.
+    pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        match self {
+            Self::Store(store) => store.read_json(name),
+            Self::Alone(dir) => dir.read_json(name),
+        }
+    }
+}
+
 /// The name server behind its port.
 pub struct NamesrvService {
     names: Arc<NameServer>,
-    store: Arc<Store>,
+    files: NameFiles,
     clock: Arc<dyn Clock>,
 }
 
 impl NamesrvService {
     /// The service of the name server's port.
-    pub fn new(names: Arc<NameServer>, store: Arc<Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { names, store, clock }
+    pub fn new(names: Arc<NameServer>, files: NameFiles, clock: Arc<dyn Clock>) -> Self {
+        Self { names, files, clock }
     }
 
     fn one(&self, conn: &Connection, frame: &Frame, header: &Header<'_>, now_ms: i64) {
@@ -190,7 +215,7 @@ impl NamesrvService {
         let kv = answer.persist.then(|| (KV_FILE, self.names.kv_json()));
         let file = kv.or(answer.settings_file.map(|file| (NAMES_FILE, file)));
         if let Some((name, content)) = file
-            && let Err(error) = self.store.write_json(name, &content)
+            && let Err(error) = self.files.write(name, &content)
         {
             let mut reply = Outgoing::response(response_code::SYSTEM_ERROR, header.opaque);
             reply.remark =

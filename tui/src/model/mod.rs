@@ -8,5 +8,6 @@ pub mod format;
 pub mod group_state;
 pub mod history;
 pub mod replay;
+pub mod resend;
 pub mod time_field;
 pub mod trend;
