@@ -129,6 +129,9 @@ pub enum DlqAction {
     },
     /// Remove letters for good, as far as the broker can.
     Purge(Purge),
+    /// Write every new dead letter to a database or files, until interrupted.
+    #[cfg(feature = "sink")]
+    Sink(Sink),
 }
 
 /// `dlq list …`
@@ -152,7 +155,11 @@ pub struct DlqList {
 #[derive(Clone, Debug, Args)]
 pub struct Resend {
     /// The group that gave them up.
-    #[arg(long, value_name = "GROUP", required = true)]
+    #[cfg_attr(
+        feature = "sink",
+        arg(long, value_name = "GROUP", required_unless_present = "from_db")
+    )]
+    #[cfg_attr(not(feature = "sink"), arg(long, value_name = "GROUP", required = true))]
     pub group: Option<String>,
     /// Only letters for which this holds, such as 'died>-1h key=inv-*'.
     #[arg(long, value_name = "FILTER", allow_hyphen_values = true)]
@@ -163,6 +170,14 @@ pub struct Resend {
     /// Read at most so many letters, the newest.
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub limit: usize,
+    /// Rows of a sink's database instead of letters.
+    #[cfg(feature = "sink")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["filter", "ids"])]
+    pub from_db: Option<PathBuf>,
+    /// Which rows, as SQL behind WHERE.
+    #[cfg(feature = "sink")]
+    #[arg(long = "where", value_name = "SQL", requires = "from_db")]
+    pub rows: Option<String>,
     /// Where to: group, origin or topic:NAME.
     #[arg(long, value_name = "TARGET", default_value = "group")]
     pub to: String,
@@ -223,6 +238,27 @@ pub struct Purge {
     /// How sure.
     #[command(flatten)]
     pub sure: Sure,
+}
+
+/// `dlq sink …`
+#[cfg(feature = "sink")]
+#[derive(Clone, Debug, Args)]
+pub struct Sink {
+    /// Where to: sqlite:FILE or jsonl:DIR.
+    #[arg(long, value_name = "TARGET")]
+    pub to: String,
+    /// Group; may be repeated.
+    #[arg(long, value_name = "GROUP", required = true)]
+    pub group: Vec<String>,
+    /// Every message past so many deliveries too, from the group's retry topic.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
+    pub past: Option<i32>,
+    /// Where a queue that was never read begins: start, end, or a time such as -2h.
+    #[arg(long, value_name = "TIME", default_value = "start", allow_hyphen_values = true)]
+    pub from: String,
+    /// End when everything that is there has been written.
+    #[arg(long)]
+    pub once: bool,
 }
 
 /// `send TOPIC …`

@@ -4,6 +4,8 @@ mod attempt;
 mod carry;
 mod purge;
 mod resend;
+#[cfg(feature = "sink")]
+mod sink;
 
 use tui::data::dead::{DeadGroup, Letter};
 use tui::data::{Fig, Message};
@@ -60,6 +62,10 @@ pub fn run(session: &Session, dlq: &Dlq) -> anyhow::Result<Code> {
         Some(DlqAction::List(wanted)) if wanted.group.is_none() => groups(session, &wanted.pick),
         Some(DlqAction::List(wanted)) => letters(session, wanted),
         Some(DlqAction::Show { group, id }) => show(session, group, id),
+        #[cfg(feature = "sink")]
+        Some(DlqAction::Resend(resend)) if resend.from_db.is_some() => {
+            sink::put_back(session, resend)
+        }
         Some(DlqAction::Resend(resend)) => resend::run(session, resend),
         Some(DlqAction::Export { letters, file }) => {
             carry::export(session, letters, file.as_deref())
@@ -69,6 +75,8 @@ pub fn run(session: &Session, dlq: &Dlq) -> anyhow::Result<Code> {
             attempt::run(session, letters, client.as_deref(), sure)
         }
         Some(DlqAction::Purge(purge)) => purge::run(session, purge),
+        #[cfg(feature = "sink")]
+        Some(DlqAction::Sink(wanted)) => sink::run(session, wanted),
     }
 }
 

@@ -29,6 +29,8 @@ mod poll;
 pub mod portable;
 mod runtime;
 mod screen;
+#[cfg(feature = "sink")]
+pub mod sink;
 #[allow(missing_docs)] // as above
 pub mod state_dir;
 mod terminal;

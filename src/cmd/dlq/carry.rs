@@ -8,6 +8,7 @@ use std::time::Duration;
 use engine::client::dead_letters::{self, CopyId, Letter as Source, Target};
 use engine::protocol::names;
 use tui::data::plan::ResendTo;
+use tui::hands::Hands;
 use tui::model::confirm::Risk;
 use tui::portable::Portable;
 
@@ -86,7 +87,7 @@ pub fn import(session: &Session, import: &Import) -> anyhow::Result<Code> {
     }
     sure::confirm(session, &change, &import.sure)?;
     let sending = Sending { rate: import.rate, stop_after: import.stop_after };
-    let (done, code) = send(session, &change, plan, sending, &mut |_, _| {})?;
+    let (done, code) = send(session, &change, plan, sending, &mut |_, _| true)?;
     print_items(session.form, &done, code)
 }
 
@@ -118,7 +119,21 @@ pub fn target_of(letter: &Source, to: &ResendTo) -> anyhow::Result<Target> {
     }
 }
 
-/// Sends copies one after the other, with audit and ledger; `told` hears of each.
+/// How far one copy is, for whoever keeps marks.
+#[derive(Clone, Copy, Debug)]
+pub enum Stage<'a> {
+    /// It is about to be sent.
+    Begin,
+    /// It is stored here.
+    Sent(&'a str),
+    /// It was refused: nothing is stored.
+    Refused,
+    /// Nobody knows, and why.
+    Unknown(&'a str),
+}
+
+/// Sends copies one after the other, with audit and ledger. `mark` hears of each stage; when it cannot
+/// keep a mark before a copy is sent, the copy is not sent.
 ///
 /// # Errors
 /// Refused: the audit file cannot be written.
@@ -127,7 +142,7 @@ pub fn send(
     change: &Change,
     plan: Vec<(Source, Target)>,
     sending: Sending,
-    told: &mut dyn FnMut(usize, &Result<String, String>),
+    mark: &mut dyn FnMut(usize, Stage<'_>) -> bool,
 ) -> anyhow::Result<(Vec<Item>, Code)> {
     let mut hands = session.hands()?;
     let note = change.note();
@@ -139,35 +154,12 @@ pub fn send(
         if !session.pause(pause) || in_a_row >= sending.stop_after {
             break;
         }
-        let sent =
-            session.wait(dead_letters::resend(&session.cluster, &letter, &target, CopyId::Same));
-        let outcome = match sent {
-            Ok(sent) => {
-                in_a_row = 0;
-                let place = format!(
-                    "{}:{}:{}",
-                    sent.queue.broker_name, sent.queue.queue_id, sent.queue_offset
-                );
-                let message = &letter.message;
-                let name = tui::ledger::letter_name(
-                    &message.topic,
-                    &message.broker_name,
-                    message.queue_id,
-                    message.queue_offset,
-                );
-                match hands.resent(&name, target.topic(), &format!("sent, {place}")) {
-                    Ok(()) => Ok(format!("{} {place}", target.topic())),
-                    Err(error) => {
-                        Ok(format!("{} {place}, not in the ledger: {error}", target.topic()))
-                    }
-                }
-            }
-            Err(error) => {
-                in_a_row += 1;
-                Err(error.to_string())
-            }
+        let outcome = if mark(at, Stage::Begin) {
+            one(session, &hands, &letter, &target, &mut |stage| mark(at, stage))
+        } else {
+            Err("not sent: it cannot be marked".to_owned())
         };
-        told(at, &outcome);
+        in_a_row = if outcome.is_ok() { 0 } else { in_a_row + 1 };
         done.push((letter.id(), outcome));
     }
     let well = done.iter().filter(|(_, outcome)| outcome.is_ok()).count();
@@ -181,6 +173,43 @@ pub fn send(
         _ => Code::Partly,
     };
     Ok((done, code))
+}
+
+/// Sends one copy and remembers it.
+fn one(
+    session: &Session,
+    hands: &Hands,
+    letter: &Source,
+    target: &Target,
+    mark: &mut dyn FnMut(Stage<'_>) -> bool,
+) -> Result<String, String> {
+    let send = dead_letters::resend(&session.cluster, letter, target, CopyId::Same);
+    let sent = match session.wait(send) {
+        Ok(sent) => sent,
+        Err(error) => {
+            let why = error.to_string();
+            mark(if error.is_transport() { Stage::Unknown(&why) } else { Stage::Refused });
+            return Err(why);
+        }
+    };
+    let queue = &sent.queue;
+    let place = format!("{}:{}:{}", queue.broker_name, queue.queue_id, sent.queue_offset);
+    let kept = mark(Stage::Sent(&place));
+    let message = &letter.message;
+    let name = tui::ledger::letter_name(
+        &message.topic,
+        &message.broker_name,
+        message.queue_id,
+        message.queue_offset,
+    );
+    let mut text = format!("{} {place}", target.topic());
+    if let Err(error) = hands.resent(&name, target.topic(), &format!("sent, {place}")) {
+        text = format!("{text}, not in the ledger: {error}");
+    }
+    if !kept {
+        text = format!("{text}, not marked");
+    }
+    Ok(text)
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<Source>> {
