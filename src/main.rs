@@ -12,6 +12,7 @@ mod cmd;
 mod console;
 mod demo;
 mod logging;
+mod metrics;
 mod output;
 mod serve;
 mod settings;

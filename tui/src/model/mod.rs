@@ -7,6 +7,7 @@ pub mod filter;
 pub mod format;
 pub mod group_state;
 pub mod history;
+pub mod metrics;
 pub mod replay;
 pub mod resend;
 pub mod time_field;

@@ -1,3 +1,5 @@
+//! Tests of both places of the sink: rows and position stay together.
+
 use super::*;
 
 fn key() -> QueueKey {
