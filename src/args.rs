@@ -10,6 +10,7 @@ use clap::{Args as Flags, Parser, Subcommand};
 
 use crate::output::Form;
 
+pub mod bench;
 mod changes;
 mod nouns;
 
@@ -123,7 +124,7 @@ pub enum Command {
     Bench {
         /// What kind of load.
         #[command(subcommand)]
-        load: BenchLoad,
+        load: bench::Bench,
     },
     /// Clusters that the configuration names.
     Contexts(Pick),
@@ -149,41 +150,6 @@ pub enum Command {
     },
     /// Check terminal, colours, reachability, permissions and clocks.
     Doctor,
-}
-
-/// Loads.
-#[derive(Clone, Debug, Subcommand)]
-pub enum BenchLoad {
-    /// Send as fast as the answers come.
-    Produce {
-        /// Name servers of the cluster.
-        #[arg(long, value_name = "HOST:PORT[;HOST:PORT…]", default_value = "127.0.0.1:9876")]
-        at: String,
-        /// Address of the broker, instead of asking a name server for it.
-        #[arg(long, value_name = "HOST:PORT")]
-        broker: Option<String>,
-        /// Topic; made by the first send.
-        #[arg(long, default_value = "bench")]
-        topic: String,
-        /// Connections.
-        #[arg(long, default_value_t = 64)]
-        connections: usize,
-        /// Sends under way on each connection.
-        #[arg(long, default_value_t = 1)]
-        in_flight: usize,
-        /// Bytes of a body.
-        #[arg(long, default_value_t = 1024)]
-        size: usize,
-        /// Longest run.
-        #[arg(long, default_value_t = 10)]
-        seconds: u64,
-        /// End after so many messages.
-        #[arg(long)]
-        messages: Option<u64>,
-        /// Process id of the broker, for its CPU time and memory.
-        #[arg(long)]
-        pid: Option<u32>,
-    },
 }
 
 /// What can be done with the configuration.

@@ -54,7 +54,7 @@ fn run(args: &Args) -> anyhow::Result<Code> {
     }
     let settings = Settings::load(&args.common)?;
     match &args.command {
-        Some(Command::Bench { load }) => output::print(&(bench::run(load)? + "\n")).map(drop)?,
+        Some(Command::Bench { load }) => bench::run(load)?,
         Some(Command::Serve) => serve::run(&settings)?,
         Some(Command::Namesrv) => serve::namesrv(&settings)?,
         Some(Command::Config { action: ConfigAction::Show }) => {

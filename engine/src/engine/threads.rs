@@ -21,8 +21,8 @@ use crate::store::{Bell, FlushMode, Store};
 const TASKS_TICK: Duration = Duration::from_millis(100);
 /// Pause of the disk thread.
 const DISK_TICK: Duration = Duration::from_millis(250);
-/// Longest sleep of the index thread; it is rung when there is something to index.
-const INDEX_TICK: Duration = Duration::from_secs(1);
+/// Longest sleep of the index thread; it is rung when much waits for it.
+const INDEX_TICK: Duration = Duration::from_millis(500);
 /// Longest sleep of the flush thread under sync flush, where every append rings.
 const SYNC_TICK: Duration = Duration::from_millis(100);
 /// Pause before tables that could not be written are tried again.

@@ -4,16 +4,20 @@
 //! thread. Bounds: architecture.md §6 (back-pressure), remoting.md §7 (idle time).
 
 use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
 use std::io::{ErrorKind, IoSlice};
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, oneshot};
-use tokio::time::Instant;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, Sleep};
 
 use super::Service;
 use crate::protocol::frame::{self, Frame, FrameError, Serialization};
@@ -85,7 +89,6 @@ pub struct Connection {
     /// Our address.
     pub local: SocketAddr,
     outbox: Mutex<Outbox>,
-    wake: Notify,
     closed: AtomicBool,
     calls: Mutex<HashMap<i32, oneshot::Sender<Frame>>>,
     next_opaque: AtomicI32,
@@ -96,9 +99,34 @@ struct Outbox {
     pieces: VecDeque<Bytes>,
     tail: BytesMut,
     bytes: usize,
+    /// The connection's task, and whether it sleeps.
+    task: Option<Waker>,
+    sleeps: bool,
 }
 
 impl Outbox {
+    /// Wakes the connection's task; while it runs it looks here before it sleeps.
+    fn wake(&mut self) {
+        if self.sleeps
+            && let Some(task) = &self.task
+        {
+            self.sleeps = false;
+            task.wake_by_ref();
+        }
+    }
+
+    /// The task is about to sleep: false when there is something to write.
+    fn sleep(&mut self, task: &Waker, written_all: bool) -> bool {
+        if written_all && self.bytes > 0 {
+            return false;
+        }
+        if !self.task.as_ref().is_some_and(|known| known.will_wake(task)) {
+            self.task = Some(task.clone());
+        }
+        self.sleeps = true;
+        true
+    }
+
     fn push(&mut self, frame: &Outgoing, kind: Serialization) {
         let before = self.tail.len();
         if frame.body.len() < BODY_COPY_MAX {
@@ -145,7 +173,6 @@ impl Connection {
             remote: stream.peer_addr()?,
             local: stream.local_addr()?,
             outbox: Mutex::default(),
-            wake: Notify::new(),
             closed: AtomicBool::new(false),
             calls: Mutex::default(),
             next_opaque: AtomicI32::new(0),
@@ -157,8 +184,9 @@ impl Connection {
         if self.is_closed() {
             return;
         }
-        lock(&self.outbox).push(frame, kind);
-        self.wake.notify_one();
+        let mut outbox = lock(&self.outbox);
+        outbox.push(frame, kind);
+        outbox.wake();
     }
 
     /// Whether the peer is gone.
@@ -169,7 +197,7 @@ impl Connection {
     /// Ends the connection; what is queued may be lost.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
-        self.wake.notify_one();
+        lock(&self.outbox).wake();
         lock(&self.calls).clear();
     }
 
@@ -257,7 +285,17 @@ pub async fn run(
     limits: Limits,
 ) -> Ended {
     let leaving = Leaving { conn, service };
-    match drive(&stream, &leaving.conn, &leaving.service, limits).await {
+    let mut driver = Driver {
+        stream,
+        conn: &leaving.conn,
+        service: &leaving.service,
+        limits,
+        buffer: BytesMut::with_capacity(READ_BUFFER),
+        heard_any: false,
+        active: Instant::now(),
+        alarm: Box::pin(tokio::time::sleep(limits.first_frame)),
+    };
+    match poll_fn(|cx| driver.poll(cx)).await {
         Ok(()) => Ended::Closed,
         Err(ended) => ended,
     }
@@ -276,65 +314,90 @@ impl Drop for Leaving {
     }
 }
 
-async fn drive(
-    stream: &TcpStream,
-    conn: &Arc<Connection>,
-    service: &Arc<dyn Service>,
+/// The task of a connection. Written as one poll function, not with `select!`: futures that are made,
+/// registered and dropped for every message cost more than the message (docs/performance.md).
+struct Driver<'a> {
+    stream: TcpStream,
+    conn: &'a Arc<Connection>,
+    service: &'a Arc<dyn Service>,
     limits: Limits,
-) -> Result<(), Ended> {
-    let mut buffer = BytesMut::with_capacity(READ_BUFFER);
-    let mut heard_any = false;
-    let mut active = Instant::now();
-    let mut alarm = std::pin::pin!(tokio::time::sleep(limits.first_frame));
-    loop {
-        let pending = flush(stream, conn)?;
-        if conn.is_closed() {
-            return Ok(());
-        }
-        tokio::select! {
-            ready = stream.readable(), if pending < limits.pending_bytes => {
-                ready?;
-                if !read(stream, &mut buffer)? {
-                    return Ok(());
+    buffer: BytesMut,
+    heard_any: bool,
+    active: Instant,
+    alarm: Pin<Box<Sleep>>,
+}
+
+impl Driver<'_> {
+    /// Writes, reads and handles until nothing more can be done now.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
+        loop {
+            let pending = flush(&self.stream, self.conn)?;
+            if self.conn.is_closed() {
+                return Poll::Ready(Ok(()));
+            }
+            if pending > 0 && self.stream.poll_write_ready(cx)?.is_ready() {
+                self.active = Instant::now();
+                continue;
+            }
+            if pending < self.limits.pending_bytes {
+                match self.read(cx)? {
+                    Read::Ended => return Poll::Ready(Ok(())),
+                    Read::Some => continue,
+                    Read::Nothing => {}
                 }
-                active = Instant::now();
-                heard_any |= handle(&mut buffer, conn, service)?;
             }
-            ready = stream.writable(), if pending > 0 => {
-                ready?;
-                active = Instant::now();
-            }
-            () = conn.wake.notified() => {}
-            () = alarm.as_mut() => {
-                let limit = if heard_any { limits.idle } else { limits.first_frame };
-                if active.elapsed() >= limit || !heard_any {
-                    return Err(Ended::Idle);
+            if self.alarm.as_mut().poll(cx).is_ready() {
+                self.alarm_rang()?;
+            } else if lock(&self.conn.outbox).sleep(cx.waker(), pending == 0) {
+                // Closed in between: whoever closed it saw a task that did not sleep yet.
+                if self.conn.is_closed() {
+                    return Poll::Ready(Ok(()));
                 }
-                alarm.as_mut().reset(active + limit);
+                return Poll::Pending;
             }
         }
+    }
+
+    /// Reads what is there, up to one step, and hands it on.
+    fn read(&mut self, cx: &mut Context<'_>) -> Result<Read, Ended> {
+        let start = self.buffer.len();
+        loop {
+            if self.buffer.capacity() - self.buffer.len() < READ_BUFFER / 4 {
+                let want = frame::missing(&self.buffer).clamp(READ_BUFFER, READ_STEP);
+                self.buffer.reserve(want);
+            }
+            let room = self.buffer.capacity() - self.buffer.len();
+            match pin!(self.stream.read_buf(&mut self.buffer)).poll(cx) {
+                Poll::Ready(Ok(0)) => return Ok(Read::Ended),
+                // A short read emptied the socket: asking again would only cost a call.
+                Poll::Ready(Ok(n)) if n == room && self.buffer.len() - start < READ_STEP => {}
+                Poll::Ready(Ok(_)) => break,
+                Poll::Ready(Err(error)) => return Err(error.into()),
+                Poll::Pending if self.buffer.len() > start => break,
+                Poll::Pending => return Ok(Read::Nothing),
+            }
+        }
+        self.active = Instant::now();
+        self.heard_any |= handle(&mut self.buffer, self.conn, self.service)?;
+        Ok(Read::Some)
+    }
+
+    fn alarm_rang(&mut self) -> Result<(), Ended> {
+        let limit = if self.heard_any { self.limits.idle } else { self.limits.first_frame };
+        if self.active.elapsed() >= limit || !self.heard_any {
+            return Err(Ended::Idle);
+        }
+        self.alarm.as_mut().reset(self.active + limit);
+        Ok(())
     }
 }
 
-/// Reads what is there, up to one step; `false` at the end of the stream.
-fn read(stream: &TcpStream, buffer: &mut BytesMut) -> Result<bool, Ended> {
-    let start = buffer.len();
-    loop {
-        let want = frame::missing(buffer).clamp(READ_BUFFER, READ_STEP);
-        if buffer.capacity() - buffer.len() < READ_BUFFER / 4 {
-            buffer.reserve(want);
-        }
-        let room = buffer.capacity() - buffer.len();
-        match stream.try_read_buf(buffer) {
-            Ok(0) => return Ok(false),
-            // A short read emptied the socket: asking again would only cost a call.
-            Ok(n) if n < room || buffer.len() - start >= READ_STEP => return Ok(true),
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
+/// What a read brought.
+enum Read {
+    Some,
+    Nothing,
+    /// The peer has closed its side.
+    Ended,
 }
 
 /// Hands all complete frames to the service; whether there was one.

@@ -124,7 +124,7 @@ impl Store {
                 if mark.end <= to {
                     *self.flushed_mark.lock().unwrap_or_else(PoisonError::into_inner) = mark;
                 }
-                self.index_bell.ring();
+                self.index_after_flush();
                 Ok(())
             }
             Err(error) => {

@@ -22,8 +22,21 @@ const SLOT_LEN: u64 = 4;
 const UNIT_LEN: u64 = 20;
 /// Room is taken in steps of this size, before it is touched.
 const RESERVE_STEP: u64 = 16 << 20;
+/// A query follows the log itself as far as this before it looks.
+const QUERY_FOLLOWS_MAX: u64 = 256 << 20;
+/// Log bytes behind which the flush wakes the index before its tick.
+const BEHIND_MAX: u64 = 4 << 20;
 /// Records that one turn indexes, so that the thread can be ended.
 const TURN_RECORDS: usize = 20_000;
+
+/// How far a turn of the index came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Followed {
+    /// All that was visible when it began.
+    UpTo,
+    /// It stopped before.
+    Behind,
+}
 /// Hits that one query answers (`maxMsgsNumBatch`).
 const HITS_MAX: usize = 64;
 
@@ -341,16 +354,25 @@ impl Store {
     pub fn index_turn(&self, timeout: Duration) -> bool {
         self.index_bell.wait(timeout);
         let Some(index) = &self.index else { return !self.ending.load(Ordering::Acquire) };
-        if let Err(error) = self.follow(index, TURN_RECORDS) {
-            tracing::error!(offset = index.indexed(), %error, "indexing keys failed");
-        } else if index.indexed() < self.log.visible() {
-            self.index_bell.ring();
+        match self.follow(index, TURN_RECORDS) {
+            Err(error) => tracing::error!(offset = index.indexed(), %error, "indexing keys failed"),
+            Ok(Followed::Behind) => self.index_bell.ring(),
+            // What came meanwhile waits for the next flush: a turn a record would cost more than the send.
+            Ok(Followed::UpTo) => {}
         }
         !self.ending.load(Ordering::Acquire)
     }
 
+    /// After a flush: wakes the index when much waits for it, else its tick will do.
+    pub(super) fn index_after_flush(&self) {
+        let indexed = self.index.as_ref().map_or(u64::MAX, Index::indexed);
+        if self.log.visible().saturating_sub(indexed) >= BEHIND_MAX {
+            self.index_bell.ring();
+        }
+    }
+
     /// Where records with a key may be: `topic#key` by hash, newest first. For a tag the key is
-    /// `T#tag`. Looks at everything visible when it is asked.
+    /// `T#tag`. Looks at everything visible when it is asked, but for the newest of a burst of 256 MiB.
     ///
     /// # Errors
     /// When the disk cannot be read, or has no room for the index.
@@ -365,7 +387,7 @@ impl Store {
         let Some(index) = &self.index else { return Ok(KeyHits::default()) };
         let seen = self.log.visible();
         let lag = seen.saturating_sub(index.indexed());
-        if lag < RESERVE_STEP {
+        if lag < QUERY_FOLLOWS_MAX {
             self.follow(index, usize::MAX).map_err(StoreError::io(&index.dir))?;
         }
         let hash = java_hash::index_hash(topic, key);
@@ -389,17 +411,17 @@ impl Store {
     }
 
     /// Indexes records up to the visible end, at most so many.
-    fn follow(&self, index: &Index, most: usize) -> io::Result<()> {
+    fn follow(&self, index: &Index, most: usize) -> io::Result<Followed> {
         let _one = index.following.lock().unwrap_or_else(PoisonError::into_inner);
         let visible = self.log.visible();
         let mut at = index.indexed().max(self.log.min());
         if at >= visible {
-            return Ok(());
+            return Ok(Followed::UpTo);
         }
         let last = index.files().last().map(|file| file.header()).filter(|h| h.next > 1);
         let covered = last.map_or(-1, |header| header.end_offset);
         let now_ms = self.clock.wall_ms();
-        let mut scanner = Scanner::new(&self.log);
+        let mut scanner = Scanner::new(&self.log, visible);
         let mut hashes = Vec::new();
         let mut records = 0;
         while at < visible && records < most {
@@ -419,6 +441,6 @@ impl Store {
             };
             index.indexed.store(at, Ordering::Release);
         }
-        Ok(())
+        Ok(if at < visible { Followed::Behind } else { Followed::UpTo })
     }
 }

@@ -240,7 +240,7 @@ impl Recoverer<'_> {
             return self.first_offset_by_time();
         };
         let known = self.durable.map_or(known, |durable| durable.min(known));
-        let mut scanner = Scanner::new(&self.log);
+        let mut scanner = Scanner::new(&self.log, u64::MAX);
         let exact = known >= min
             && self.log.file_of(known).is_some()
             && matches!(scanner.step(known, Checksum::Verify)?, Step::Record(_));
@@ -260,7 +260,7 @@ impl Recoverer<'_> {
 
     fn scan(&mut self, from: u64, gaps: Gaps) -> io::Result<Scan> {
         let mut found = Found { from, ..Found::default() };
-        let mut scanner = Scanner::new(&self.log);
+        let mut scanner = Scanner::new(&self.log, u64::MAX);
         let mut at = from;
         loop {
             match scanner.step(at, Checksum::Verify)? {

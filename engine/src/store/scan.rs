@@ -29,11 +29,14 @@ pub(super) struct Scanner<'a> {
     log: &'a CommitLog,
     buffer: Vec<u8>,
     start: u64,
+    /// No chunk reaches beyond it; a single record may.
+    until: u64,
 }
 
 impl<'a> Scanner<'a> {
-    pub fn new(log: &'a CommitLog) -> Self {
-        Self { log, buffer: Vec::new(), start: 0 }
+    /// A scanner of what lies before `until`; what is asked for behind it is read by itself.
+    pub fn new(log: &'a CommitLog, until: u64) -> Self {
+        Self { log, buffer: Vec::new(), start: 0, until }
     }
 
     /// Up to `len` bytes from an offset, fewer at the end of its file.
@@ -43,7 +46,8 @@ impl<'a> Scanner<'a> {
         if !held {
             self.buffer.clear();
             self.start = at;
-            self.log.read_into(&mut self.buffer, at, len.max(CHUNK), Wait::Yes)?;
+            let left = usize::try_from(self.until.saturating_sub(at)).unwrap_or(usize::MAX);
+            self.log.read_into(&mut self.buffer, at, len.max(left.min(CHUNK)), Wait::Yes)?;
         }
         let from = usize::try_from(at - self.start).unwrap_or(usize::MAX);
         let bytes = self.buffer.get(from..).unwrap_or_default();
