@@ -107,7 +107,7 @@ pub enum Command {
     Groups(Groups),
     /// What waits in the delay levels, retries and user delays apart.
     Retry(Retry),
-    /// Dead letters: list, show, resend, export, import, try, purge, sink.
+    /// Dead letters: list, show, resend, edit, export, import, try, purge, sink.
     Dlq(Dlq),
     /// Move a group back to a point in time, or forward.
     Replay(Replay),

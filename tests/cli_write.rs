@@ -287,3 +287,43 @@ fn an_interrupted_change_says_what_was_done() {
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(told.contains("of 1000 sent") && told.contains("not tried"), "{told}");
 }
+
+#[test]
+fn an_edited_copy_is_sent_and_an_unchanged_one_is_not() {
+    let play = Playground::start();
+    play.topic("orders", 1);
+    play.send("orders", 1);
+    play.die("billing", "orders", 1);
+    let edit = |editor: &str, args: &[&str]| {
+        let id = "mqdeck:0:0";
+        let output = mqdeck(play.home())
+            .args(["dlq", "edit", "--group", "billing", id, "--to", "origin"])
+            .args(["--namesrv", &play.namesrv()])
+            .args(args)
+            .env_remove("VISUAL")
+            .env("EDITOR", editor)
+            .output()
+            .unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let before = play.total("orders");
+    let (code, _, told) = edit("true", &["--yes"]);
+    assert_eq!((code, told.contains("unchanged")), (Some(0), true), "{told}");
+    let (code, _, told) = edit("false", &["--yes"]);
+    assert_eq!((code, told.contains("nothing was sent")), (Some(2), true), "{told}");
+    let change = "sed -i 's/\"n\":0/\"n\":42/; s/^tag: t/tag: mended/'";
+    let (code, out, told) = edit(change, &[]);
+    assert_eq!((code, told.contains("--yes")), (Some(6), true), "{told}");
+    assert_eq!(
+        out,
+        "- tag: t\n- keys: k-0\n- \n- {\"n\":0}\n+ tag: mended\n+ keys: k-0\n+ \n+ {\"n\":42}\n"
+    );
+    assert_eq!(play.total("orders"), before);
+    let (code, ..) = edit(change, &["--yes"]);
+    assert_eq!(code, Some(0));
+    let lines = good(&play, &["tail", "orders", "--from", "start", "--no-follow"]);
+    let last = json(lines.lines().last().unwrap());
+    assert_eq!((&last["body"], &last["tag"]), (&"{\"n\":42}".into(), &"mended".into()));
+    assert_eq!(last["properties"]["MQDECK_RESENT_FROM"], "mqdeck:0:0");
+}

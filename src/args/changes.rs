@@ -104,6 +104,20 @@ pub enum DlqAction {
     },
     /// Send copies back; the letters stay.
     Resend(Resend),
+    /// Edit a copy of one letter in $EDITOR and send it.
+    Edit {
+        /// The group that gave it up.
+        #[arg(long, value_name = "GROUP")]
+        group: String,
+        /// BROKER:QUEUE:OFFSET or unique id.
+        id: String,
+        /// Where to: group, origin or topic:NAME.
+        #[arg(long, value_name = "TARGET", default_value = "group")]
+        to: String,
+        /// How sure.
+        #[command(flatten)]
+        sure: Sure,
+    },
     /// Write letters whole, one JSON object a line; `import` reads them.
     Export {
         /// Which.

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod carry;
+mod edit;
 mod purge;
 mod resend;
 #[cfg(feature = "sink")]
@@ -67,6 +68,7 @@ pub fn run(session: &Session, dlq: &Dlq) -> anyhow::Result<Code> {
             sink::put_back(session, resend)
         }
         Some(DlqAction::Resend(resend)) => resend::run(session, resend),
+        Some(DlqAction::Edit { group, id, to, sure }) => edit::run(session, group, id, to, sure),
         Some(DlqAction::Export { letters, file }) => {
             carry::export(session, letters, file.as_deref())
         }

@@ -7,6 +7,7 @@ pub mod filter;
 pub mod format;
 pub mod group_state;
 pub mod history;
+pub mod letter_edit;
 pub mod metrics;
 pub mod replay;
 pub mod resend;
