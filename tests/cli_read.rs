@@ -364,3 +364,50 @@ fn every_field_is_documented() {
     }
     assert!(fields > 80, "only {fields} fields");
 }
+
+#[test]
+fn conditions_select_rows_and_decide_the_exit_code() {
+    let play = Playground::start();
+    play.topic("orders", 2);
+    play.topic("invoices", 1);
+    play.send("orders", 10);
+    play.commit("billing", "orders", 0, 1);
+    play.commit("billing", "orders", 1, 5);
+    play.commit("mailer", "invoices", 0, 0);
+    for (args, names) in [
+        (&["topics", "--filter", "messages>5"][..], "orders\n"),
+        (&["topics", "--filter", "messages>5 | name=inv*"], "invoices\norders\n"),
+        (&["topics", "--filter", "!orders"], "invoices\n"),
+        (&["groups", "--filter", "lag>0"], "billing\n"),
+        (
+            &["groups", "--filter", "clients=0 state=\"no client\"", "--sort", "-name"],
+            "mailer\nbilling\n",
+        ),
+        (&["groups", "--sort", "lag"], "billing\nmailer\n"),
+    ] {
+        assert_eq!(good(&play, &[args, &["-o", "name"]].concat()), names, "{args:?}");
+    }
+    for (args, code) in [
+        (&["groups", "lag", "--fail-if", "lag>3"][..], 7),
+        (&["groups", "lag", "--fail-if", "lag>4"], 0),
+        (&["groups", "lag", "--filter", "group=mailer", "--fail-if", "lag>3"], 0),
+        (&["groups", "--fail-if", "in>1000"], 8),
+        (&["groups", "--fail-if", "in>1000 lag>99"], 0),
+        (&["topics", "--fail-if", "lag>many"], 2),
+        (&["topics", "--fail-if", "no_field>1"], 2),
+        (&["topics", "--filter", "(lag>1"], 2),
+    ] {
+        let ended = over(&play, args);
+        assert_eq!(ended.code, Some(code), "{args:?}: {ended:?}");
+    }
+    let rated = json(&good(&play, &["topics", "--rates", "--filter", "in=0", "-o", "json"]));
+    assert_eq!(rated.as_array().unwrap().len(), 2, "two looks make rates known: {rated}");
+    let lines = |filter: &str| {
+        let tail = ["tail", "orders", "--from", "start", "--no-follow", "--filter", filter];
+        good(&play, &[&tail[..], &["-o", "name"]].concat()).lines().count()
+    };
+    assert_eq!(lines(".n>=7"), 3);
+    assert_eq!(lines("key=k-3 | key=k-4"), 2);
+    assert_eq!(lines("born<-1h"), 0);
+    assert_eq!(lines("/\"n\":[12]\\}/ size<1kB"), 2);
+}

@@ -92,14 +92,12 @@ fn groups(session: &Session, pick: &Pick) -> anyhow::Result<Code> {
 fn letters(session: &Session, wanted: &DlqList) -> anyhow::Result<Code> {
     let group = wanted.group.as_deref().unwrap_or_default();
     let hands = session.hands()?;
+    let filter = select::letters(wanted.pick.filter.as_deref())?;
     let read = read(session, &hands, group, wanted.limit)?;
-    let shown = read.iter().filter(|letter| wanted.all || letter.again.sent == 0);
-    let filter = select::messages(wanted.pick.filter.as_deref())?;
-    let now = session.cluster.now_ms();
-    let shown: Vec<&Letter> =
-        shown.filter(|letter| filter.takes(letter, now) == Some(true)).collect();
+    let shown = read.into_iter().filter(|letter| wanted.all || letter.again.sent == 0);
+    let shown = filter.only(shown.collect());
     let pick = Pick { filter: None, ..wanted.pick.clone() };
-    print(session.form, Sheet::new(LETTERS, shown), &pick, true)
+    print(session.form, Sheet::new(LETTERS, &shown), &pick, true)
 }
 
 fn show(session: &Session, group: &str, wanted: &str) -> anyhow::Result<Code> {
@@ -164,25 +162,11 @@ pub struct Selected {
 /// # Errors
 /// Nothing: no letter is selected. Usage: a filter or a file that cannot be read.
 pub fn select(session: &Session, hands: &Hands, wanted: &Letters) -> anyhow::Result<Selected> {
-    let filter = select::messages(wanted.filter.as_deref())?;
+    let filter = select::letters(wanted.filter.as_deref())?;
     let ids = ids(&wanted.ids)?;
-    let now = session.cluster.now_ms();
-    let read = read(session, hands, &wanted.group, wanted.limit)?;
-    let mut undecided = 0;
-    let mut letters = Vec::new();
-    for letter in read {
-        if !ids.is_empty() && !ids.iter().any(|wanted| is_named(&letter, wanted)) {
-            continue;
-        }
-        match filter.takes(&letter, now) {
-            Some(true) => letters.push(letter),
-            Some(false) => {}
-            None => undecided += 1,
-        }
-    }
-    if undecided > 0 {
-        output::tell(&format!("mqdeck: for {undecided} letters the filter cannot be decided"));
-    }
+    let mut read = read(session, hands, &wanted.group, wanted.limit)?;
+    read.retain(|letter| ids.is_empty() || ids.iter().any(|wanted| is_named(letter, wanted)));
+    let letters = filter.only(read);
     let named = |wanted: &String| letters.iter().any(|letter| is_named(letter, wanted));
     let gone: Vec<String> = ids.into_iter().filter(|wanted| !named(wanted)).collect();
     for id in &gone {

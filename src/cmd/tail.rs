@@ -120,7 +120,7 @@ impl Printer {
             if self.left == Some(0) {
                 return Ok(Next::End);
             }
-            match self.filter.holds(&message, session.cluster.now_ms()) {
+            match self.filter.holds(&message) {
                 Some(true) => {}
                 Some(false) => continue,
                 None => {

@@ -9,6 +9,8 @@ pub mod group_state;
 pub mod history;
 pub mod letter_edit;
 pub mod metrics;
+pub mod query;
+pub mod query_message;
 pub mod replay;
 pub mod resend;
 pub mod time_field;
