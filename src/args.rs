@@ -113,6 +113,8 @@ pub enum Command {
     Replay(Replay),
     /// One message by its id, or messages of a topic by a key.
     Message(MessageArgs),
+    /// What traces say about one message.
+    Trace(Trace),
     /// Print messages as they are stored.
     Tail(Tail),
     /// Send messages.
@@ -120,6 +122,12 @@ pub enum Command {
     /// Brokers: list, show, config, drain.
     #[command(visible_alias = "broker")]
     Brokers(Brokers),
+    /// Connected producers and consumers.
+    Clients(Pick),
+    /// Messages that wait for a time of their own.
+    Timers(Timers),
+    /// Transactions that are not decided: list, commit, rollback.
+    Transactions(Transactions),
     /// Drive a cluster with load and print the figures as JSON.
     Bench {
         /// What kind of load.
@@ -231,7 +239,7 @@ mod tests {
     fn values_may_begin_with_a_minus() {
         let args = |text: &str| Args::try_parse_from(text.split(' ')).unwrap().command.unwrap();
         let replay = args("mqdeck replay --group g --to -2h");
-        assert!(matches!(replay, Command::Replay(Replay { to: Some(to), .. }) if to == "-2h"));
+        assert!(matches!(replay, Command::Replay(Replay { to, .. }) if to == "-2h"));
         let tail = args("mqdeck tail t --from -5m");
         assert!(matches!(tail, Command::Tail(Tail { from, .. }) if from.as_deref() == Some("-5m")));
         let sort = args("mqdeck groups --sort -lag");

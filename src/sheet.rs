@@ -49,7 +49,7 @@ pub enum Cell {
 /// One column of a table over `T`.
 #[derive(Debug)]
 pub struct Column<T> {
-    /// Name in JSON, CSV, filters and `--sort`.
+    /// Name in CSV. Times end in `_ms`; JSON, filters and `--sort` know them without it too.
     pub field: &'static str,
     /// Heading of the table; empty: not in the table.
     pub title: &'static str,
@@ -76,9 +76,15 @@ impl Sheet {
         }
     }
 
+    /// Names of all fields, for a sentence.
+    pub fn fields(&self) -> String {
+        let fields: Vec<&str> = self.columns.iter().map(|(field, _)| base(field)).collect();
+        fields.join(", ")
+    }
+
     /// Position of a field.
     pub fn column(&self, field: &str) -> Option<usize> {
-        self.columns.iter().position(|(known, _)| *known == field)
+        self.columns.iter().position(|(known, _)| *known == field || base(known) == field)
     }
 
     /// Sorts by a field: names upwards, figures downwards, unknown ones last; `-` reverses.
@@ -88,8 +94,7 @@ impl Sheet {
     pub fn sort(&mut self, by: &str) -> Result<(), String> {
         let (reversed, field) = by.strip_prefix('-').map_or((false, by), |field| (true, field));
         let Some(at) = self.column(field) else {
-            let fields: Vec<&str> = self.columns.iter().map(|(field, _)| *field).collect();
-            return Err(format!("no field {field:?} to sort by; there are {}", fields.join(", ")));
+            return Err(format!("no field {field:?} to sort by; there are {}", self.fields()));
         };
         self.rows
             .sort_by(|a, b| order(&a[at], &b[at], reversed).then_with(|| name(a).cmp(&name(b))));
@@ -119,12 +124,13 @@ impl Sheet {
         match form {
             Form::Json => pretty(&self.object(row)),
             Form::Table => {
-                let width = self.columns.iter().map(|(field, _)| field.len()).max().unwrap_or(0);
+                let width =
+                    self.columns.iter().map(|(field, _)| base(field).len()).max().unwrap_or(0);
                 let mut text = String::new();
                 for ((field, _), cell) in self.columns.iter().zip(row) {
                     if !matches!(cell, Cell::Nested(_)) {
                         // Writing to a string does not fail.
-                        let _ = writeln!(text, "{field:<width$}  {}", shown(cell));
+                        let _ = writeln!(text, "{:<width$}  {}", base(field), shown(cell));
                     }
                 }
                 text
@@ -182,9 +188,7 @@ impl Sheet {
             .collect();
         let mut head: Vec<String> = Vec::new();
         for at in &fields {
-            let field = self.columns[*at].0;
-            let suffix = self.rows.first().map_or("", |row| suffix(&row[*at]));
-            head.push(format!("{field}{suffix}"));
+            head.push(self.columns[*at].0.to_owned());
         }
         head.push("notes".to_owned());
         let mut text = csv_line(&head);
@@ -194,7 +198,7 @@ impl Sheet {
             for at in &fields {
                 line.push(plain(&row[*at]));
                 if let Some(note) = note(&row[*at]) {
-                    notes.push(format!("{}: {note}", self.columns[*at].0));
+                    notes.push(format!("{}: {note}", base(self.columns[*at].0)));
                 }
             }
             line.push(notes.join("; "));
@@ -230,12 +234,9 @@ const fn is_figure(cell: &Cell) -> bool {
     )
 }
 
-/// What is behind a field in CSV: units that JSON names too.
-const fn suffix(cell: &Cell) -> &'static str {
-    match cell {
-        Cell::Span(_) | Cell::At(_) | Cell::Millis(_) => "_ms",
-        _ => "",
-    }
+/// A field without its unit.
+fn base(field: &str) -> &str {
+    field.strip_suffix("_ms").unwrap_or(field)
 }
 
 /// A cell for people.
@@ -319,17 +320,17 @@ fn note(cell: &Cell) -> Option<String> {
 }
 
 fn put(object: &mut Map<String, Value>, field: &str, cell: &Cell) {
-    let key = format!("{field}{}", suffix(cell));
+    let base = base(field);
     if let Cell::At(fig) = cell {
-        object.insert(field.to_owned(), json!(fig.value().map(|ms| iso(*ms))));
+        object.insert(base.to_owned(), json!(fig.value().map(|ms| iso(*ms))));
     }
-    object.insert(key, json_of(cell));
+    object.insert(field.to_owned(), json_of(cell));
     match certainty(cell) {
         Some((true, word)) => {
-            object.insert(format!("{field}_is"), word.into());
+            object.insert(format!("{base}_is"), word.into());
         }
         Some((false, reason)) => {
-            object.insert(format!("{field}_why"), reason.into());
+            object.insert(format!("{base}_why"), reason.into());
         }
         None => {}
     }
@@ -387,7 +388,7 @@ mod tests {
     const COLUMNS: &[Column<Row>] = &[
         Column { field: "name", title: "GROUP", cell: |r| Cell::Text(r.0.to_owned()) },
         Column { field: "lag", title: "LAG", cell: |r| Cell::Count(r.1.clone()) },
-        Column { field: "died", title: "", cell: |r| Cell::At(r.2.clone()) },
+        Column { field: "died_ms", title: "", cell: |r| Cell::At(r.2.clone()) },
     ];
 
     fn sheet() -> Sheet {

@@ -263,6 +263,19 @@ pub enum MessageAction {
     },
 }
 
+/// `trace ID`
+#[derive(Clone, Debug, Args)]
+pub struct Trace {
+    /// Unique id of the message.
+    pub id: String,
+    /// Topic of traces.
+    #[arg(long = "trace-topic", value_name = "TOPIC", default_value = "RMQ_SYS_TRACE_TOPIC")]
+    pub kept_in: String,
+    /// Rows.
+    #[command(flatten)]
+    pub pick: Pick,
+}
+
 /// `tail TOPIC…`
 #[derive(Clone, Debug, Args)]
 pub struct Tail {
@@ -323,6 +336,52 @@ pub enum BrokersAction {
         /// Take sends again.
         #[arg(long)]
         undo: bool,
+        /// How sure.
+        #[command(flatten)]
+        sure: Sure,
+    },
+}
+
+/// `timers`
+#[derive(Clone, Debug, Args)]
+pub struct Timers {
+    /// List single messages: reads the newest 10 000 entries.
+    #[arg(long)]
+    pub messages: bool,
+    /// Rows.
+    #[command(flatten)]
+    pub pick: Pick,
+}
+
+/// `transactions …`
+#[derive(Clone, Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Transactions {
+    /// What to do; without it: list.
+    #[command(subcommand)]
+    pub action: Option<TransactionsAction>,
+    /// Rows.
+    #[command(flatten)]
+    pub pick: Pick,
+}
+
+/// Actions on half messages.
+#[derive(Clone, Debug, Subcommand)]
+pub enum TransactionsAction {
+    /// All that are not decided.
+    List(Pick),
+    /// Deliver one, in its producer's place.
+    Commit {
+        /// Unique id.
+        id: String,
+        /// How sure.
+        #[command(flatten)]
+        sure: Sure,
+    },
+    /// Drop one, in its producer's place.
+    Rollback {
+        /// Unique id.
+        id: String,
         /// How sure.
         #[command(flatten)]
         sure: Sure,

@@ -31,12 +31,12 @@ const COLUMNS: &[Column<BrokerRow>] = &[
     Column { field: "kill_loss", title: "", cell: |b| Cell::Words(loss(&b.kill_loss)) },
     Column { field: "in", title: "IN/s", cell: |b| Cell::Rate(b.in_rate.clone()) },
     Column { field: "out", title: "OUT/s", cell: |b| Cell::Rate(b.out_rate.clone()) },
-    Column { field: "put_p99", title: "PUT p99", cell: |b| Cell::Millis(b.put_p99.clone()) },
-    Column { field: "put_p999", title: "", cell: |b| Cell::Millis(b.put_p999.clone()) },
+    Column { field: "put_p99_ms", title: "PUT p99", cell: |b| Cell::Millis(b.put_p99.clone()) },
+    Column { field: "put_p999_ms", title: "", cell: |b| Cell::Millis(b.put_p999.clone()) },
     Column { field: "disk", title: "DISK", cell: |b| Cell::Percent(b.disk.clone()) },
     Column { field: "disk_used", title: "", cell: |b| Cell::Bytes(b.disk_used.clone()) },
     Column { field: "disk_size", title: "", cell: |b| Cell::Bytes(b.disk_size.clone()) },
-    Column { field: "oldest", title: "OLDEST", cell: |b| Cell::Span(b.oldest_age_ms.clone()) },
+    Column { field: "oldest_ms", title: "OLDEST", cell: |b| Cell::Span(b.oldest_age_ms.clone()) },
     Column { field: "replica_behind", title: "", cell: |b| Cell::Bytes(b.slave_behind.clone()) },
     Column {
         field: "dispatch_behind",
@@ -45,7 +45,7 @@ const COLUMNS: &[Column<BrokerRow>] = &[
     },
     Column { field: "send_queue", title: "", cell: |b| Cell::Count(b.send_queue.clone()) },
     Column { field: "version", title: "VERSION", cell: |b| Cell::Text(b.version.clone()) },
-    Column { field: "up", title: "UP", cell: |b| Cell::Span(b.up_ms.clone()) },
+    Column { field: "up_ms", title: "UP", cell: |b| Cell::Span(b.up_ms.clone()) },
     Column { field: "problem", title: "PROBLEM", cell: |b| Cell::Text(problem(b)) },
 ];
 

@@ -24,15 +24,15 @@ const GROUPS: &[Column<DeadGroup>] = &[
     Column { field: "open", title: "OPEN", cell: |d| Cell::Count(d.open.clone()) },
     Column { field: "total", title: "OF", cell: |d| Cell::Count(d.total.clone()) },
     Column { field: "new_1h", title: "NEW 1h", cell: |d| Cell::Count(d.new_1h.clone()) },
-    Column { field: "oldest", title: "OLDEST", cell: |d| Cell::Span(d.oldest_age_ms.clone()) },
-    Column { field: "last", title: "LAST", cell: |d| Cell::Span(d.last_age_ms.clone()) },
+    Column { field: "oldest_ms", title: "OLDEST", cell: |d| Cell::Span(d.oldest_age_ms.clone()) },
+    Column { field: "last_ms", title: "LAST", cell: |d| Cell::Span(d.last_age_ms.clone()) },
     Column { field: "from", title: "FROM TOPIC", cell: |d| Cell::Words(d.from.clone()) },
 ];
 
 /// Columns of letters.
 pub const LETTERS: &[Column<Letter>] = &[
     Column { field: "id", title: "ID", cell: |l| Cell::Text(id(l)) },
-    Column { field: "died", title: "DIED", cell: |l| Cell::At(Fig::Known(l.message.stored_ms)) },
+    Column { field: "died_ms", title: "DIED", cell: |l| Cell::At(Fig::Known(l.message.stored_ms)) },
     Column { field: "tries", title: "TRIES", cell: |l| Cell::Count(Fig::Known(l.tries.into())) },
     Column { field: "origin", title: "ORIGIN", cell: |l| Cell::Text(l.origin.to_string()) },
     Column { field: "keys", title: "KEYS", cell: |l| Cell::Text(l.message.keys.clone()) },
@@ -40,7 +40,7 @@ pub const LETTERS: &[Column<Letter>] = &[
     Column { field: "size", title: "SIZE", cell: |l| Cell::Bytes(Fig::Known(size(&l.message))) },
     Column { field: "again", title: "AGAIN", cell: |l| Cell::Text(l.again.text()) },
     Column { field: "unique_id", title: "", cell: |l| Cell::Text(l.message.unique_id.clone()) },
-    Column { field: "born", title: "", cell: |l| Cell::At(Fig::Known(l.message.born_ms)) },
+    Column { field: "born_ms", title: "", cell: |l| Cell::At(Fig::Known(l.message.born_ms)) },
     Column { field: "sent_again", title: "", cell: |l| Cell::Number(l.again.sent.into()) },
     Column { field: "died_again", title: "", cell: |l| Cell::Number(l.again.died.into()) },
     Column { field: "history", title: "", cell: |l| Cell::Text(l.again.history.clone()) },

@@ -23,7 +23,7 @@ const COLUMNS: &[Column<GroupRow>] = &[
     Column { field: "type", title: "TYPE", cell: |g| Cell::Text(kind(g)) },
     Column { field: "lag", title: "LAG", cell: |g| Cell::Count(g.lag.clone()) },
     Column { field: "trend", title: "", cell: |g| Cell::Text(trend(g.trend).to_owned()) },
-    Column { field: "behind", title: "BEHIND", cell: |g| Cell::Span(g.behind_ms.clone()) },
+    Column { field: "behind_ms", title: "BEHIND", cell: |g| Cell::Span(g.behind_ms.clone()) },
     Column { field: "in", title: "IN/s", cell: |g| Cell::Rate(g.in_rate.clone()) },
     Column { field: "out", title: "OUT/s", cell: |g| Cell::Rate(g.out_rate.clone()) },
     Column { field: "done", title: "", cell: |g| Cell::Rate(g.done_rate.clone()) },
@@ -46,7 +46,7 @@ const LAGS: &[Column<GroupLag>] = &[
     Column { field: "group", title: "GROUP", cell: |l| Cell::Text(l.group.to_string()) },
     Column { field: "topic", title: "TOPIC", cell: |l| Cell::Text(l.topic.to_string()) },
     Column { field: "lag", title: "LAG", cell: |l| Cell::Count(l.lag.clone()) },
-    Column { field: "behind", title: "BEHIND", cell: |l| Cell::Span(l.behind_ms.clone()) },
+    Column { field: "behind_ms", title: "BEHIND", cell: |l| Cell::Span(l.behind_ms.clone()) },
 ];
 
 const QUEUES: &[Column<GroupQueue>] = &[
@@ -56,7 +56,7 @@ const QUEUES: &[Column<GroupQueue>] = &[
     Column { field: "offset", title: "OFFSET", cell: |q| Cell::Count(q.offset.clone()) },
     Column { field: "max", title: "MAX", cell: |q| Cell::Count(q.max.clone()) },
     Column { field: "lag", title: "LAG", cell: |q| Cell::Count(q.lag.clone()) },
-    Column { field: "behind", title: "BEHIND", cell: |q| Cell::Span(q.behind_ms.clone()) },
+    Column { field: "behind_ms", title: "BEHIND", cell: |q| Cell::Span(q.behind_ms.clone()) },
     Column { field: "out", title: "OUT/s", cell: |q| Cell::Rate(q.out_rate.clone()) },
     Column { field: "in_flight", title: "IN FL.", cell: |q| Cell::Count(q.in_flight.clone()) },
     Column { field: "client", title: "CLIENT", cell: |q| Cell::Words(q.client.clone()) },
@@ -70,9 +70,13 @@ const CLIENTS: &[Column<ClientRow>] = &[
     Column { field: "queues", title: "QUEUES", cell: |c| Cell::Count(c.queues.clone()) },
     Column { field: "ok", title: "OK/s", cell: |c| Cell::Rate(c.ok_rate.clone()) },
     Column { field: "failed", title: "FAILED/s", cell: |c| Cell::Rate(c.failed_rate.clone()) },
-    Column { field: "mean", title: "MEAN", cell: |c| Cell::Millis(c.mean_ms.clone()) },
+    Column { field: "mean_ms", title: "MEAN", cell: |c| Cell::Millis(c.mean_ms.clone()) },
     Column { field: "cached", title: "CACHED", cell: |c| Cell::Count(c.cached.clone()) },
-    Column { field: "last_pull", title: "LAST PULL", cell: |c| Cell::Span(c.last_pull_ms.clone()) },
+    Column {
+        field: "last_pull_ms",
+        title: "LAST PULL",
+        cell: |c| Cell::Span(c.last_pull_ms.clone()),
+    },
     Column { field: "threads", title: "", cell: |c| Cell::Words(c.threads.clone()) },
     Column { field: "subscription", title: "TAKES", cell: |c| Cell::Text(c.subscription.clone()) },
 ];

@@ -2,6 +2,7 @@
 //! figures, plans and changes are the console's own. Spec: console-ux.md §15.
 
 mod broker;
+mod client;
 mod context;
 mod dlq;
 mod doctor;
@@ -17,7 +18,10 @@ mod session;
 mod sure;
 mod tail;
 mod theme;
+mod timer;
 mod topic;
+mod trace;
+mod transaction;
 
 use crate::args::{Args, Command, Pick};
 use crate::output::{self, Code, Form};
@@ -44,6 +48,10 @@ pub fn run(args: &Args, command: &Command, settings: &Settings) -> anyhow::Resul
         Command::Retry(retry) => retry::run(&open(args, settings)?, retry),
         Command::Brokers(brokers) => broker::run(&open(args, settings)?, brokers),
         Command::Message(message) => message::run(&open(args, settings)?, &message.action),
+        Command::Clients(pick) => client::list(&open(args, settings)?, pick),
+        Command::Timers(timers) => timer::run(&open(args, settings)?, timers),
+        Command::Transactions(wanted) => transaction::run(&open(args, settings)?, wanted),
+        Command::Trace(trace) => trace::run(&open(args, settings)?, trace),
         Command::Dlq(dlq) => dlq::run(&open(args, settings)?, dlq),
         Command::Replay(replay) => replay::run(&open(args, settings)?, replay),
         Command::Tail(tail) => tail::run(&open(args, settings)?, tail, args.common.output),

@@ -14,7 +14,7 @@ use tui::model::time_field::{self, When};
 
 use super::session::Session;
 use super::sure::{self, Change};
-use crate::args::{Replay, ReplayAction};
+use crate::args::Replay;
 use crate::output::{self, Code, Form, advised, fault, usage};
 use crate::sheet::{self, Cell, Column, Sheet};
 
@@ -51,12 +51,7 @@ const COLUMNS: &[Column<Row>] = &[
 
 /// Plans a replay, and runs it when it is confirmed.
 pub fn run(session: &Session, replay: &Replay) -> anyhow::Result<Code> {
-    if let Some(ReplayAction::Undo { job, .. }) = &replay.action {
-        return Err(fault(Code::Nothing, format!("there is no replay {job:?} to take back")));
-    }
-    let (Some(group), Some(to)) = (&replay.group, &replay.to) else {
-        return Err(usage("--group and --to are needed"));
-    };
+    let (group, to) = (replay.group.as_str(), replay.to.as_str());
     let mut hands = session.hands()?;
     let ask = ask(session, replay, group, to)?;
     let plan = hands.plan_replay(ask).map_err(|why| output::problem(&why))?;

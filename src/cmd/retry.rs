@@ -17,17 +17,21 @@ struct Row {
 
 const COLUMNS: &[Column<Row>] = &[
     Column { field: "level", title: "LEVEL", cell: |r| Cell::Number(r.level.level.into()) },
-    Column { field: "delay", title: "DELAY", cell: |r| Cell::Span(Fig::Known(r.level.delay_ms)) },
+    Column {
+        field: "delay_ms",
+        title: "DELAY",
+        cell: |r| Cell::Span(Fig::Known(r.level.delay_ms)),
+    },
     Column { field: "delayed", title: "DELAYED", cell: |r| Cell::Count(r.level.delayed.clone()) },
     Column { field: "retry", title: "RETRY", cell: |r| Cell::Count(r.level.retry.clone()) },
     Column { field: "user", title: "USER", cell: |r| Cell::Count(r.level.user.clone()) },
     Column {
-        field: "next_due",
+        field: "next_due_ms",
         title: "NEXT DUE",
         cell: |r| Cell::Span(r.level.next_due_ms.clone()),
     },
     Column {
-        field: "last_due",
+        field: "last_due_ms",
         title: "LAST DUE",
         cell: |r| Cell::Span(r.level.last_due_ms.clone()),
     },

@@ -13,14 +13,13 @@ use crate::sheet::{Cell, Sheet, shown};
 
 /// A row that conditions are asked of.
 struct Row<'a> {
-    sheet: &'a [(&'static str, &'static str)],
+    sheet: &'a Sheet,
     cells: &'a [Cell],
 }
 
 impl Row<'_> {
     fn cell(&self, field: &str) -> Option<&Cell> {
-        let at = self.sheet.iter().position(|(known, _)| *known == field)?;
-        self.cells.get(at)
+        self.cells.get(self.sheet.column(field)?)
     }
 }
 
@@ -112,8 +111,7 @@ fn over(sheet: &Sheet, flag: &str, text: &str) -> anyhow::Result<Query> {
     for comparison in query.comparisons() {
         let field = comparison.field.as_str();
         let Some(at) = sheet.column(field) else {
-            let fields: Vec<&str> = sheet.columns.iter().map(|(field, _)| *field).collect();
-            let fields = fields.join(", ");
+            let fields = sheet.fields();
             return Err(usage(format!("{flag} {text:?}: no field {field:?}; there are {fields}")));
         };
         if let Some(why) = fault(comparison, sheet.rows.first().map(|row| &row[at])) {
@@ -133,11 +131,11 @@ pub fn apply(sheet: &mut Sheet, pick: &Pick, complete: bool) -> anyhow::Result<C
     }
     if let Some(text) = &pick.filter {
         let query = over(sheet, "--filter", text)?;
-        let columns = sheet.columns.clone();
+        let head = Sheet { columns: sheet.columns.clone(), rows: Vec::new() };
         let before = sheet.rows.len();
         let mut undecided = 0;
         sheet.rows.retain(|cells| {
-            let held = query.holds(&Row { sheet: &columns, cells });
+            let held = query.holds(&Row { sheet: &head, cells });
             undecided += usize::from(held.is_none());
             held == Some(true)
         });
@@ -151,7 +149,7 @@ pub fn apply(sheet: &mut Sheet, pick: &Pick, complete: bool) -> anyhow::Result<C
     let query = over(sheet, "--fail-if", text)?;
     let mut open = !complete;
     for cells in &sheet.rows {
-        match query.holds(&Row { sheet: &sheet.columns, cells }) {
+        match query.holds(&Row { sheet, cells }) {
             Some(true) => return Ok(Code::Holds),
             Some(false) => {}
             None => open = true,
@@ -237,7 +235,7 @@ mod tests {
     const COLUMNS: &[Column<Group>] = &[
         Column { field: "name", title: "GROUP", cell: |g| Cell::Text(g.0.to_owned()) },
         Column { field: "lag", title: "LAG", cell: |g| Cell::Count(g.1.clone()) },
-        Column { field: "behind", title: "BEHIND", cell: |g| Cell::Span(g.2.clone()) },
+        Column { field: "behind_ms", title: "BEHIND", cell: |g| Cell::Span(g.2.clone()) },
         Column { field: "state", title: "STATE", cell: |g| Cell::Text(g.3.to_owned()) },
     ];
 

@@ -38,7 +38,7 @@ const COLUMNS: &[Column<TopicRow>] = &[
     Column { field: "messages", title: "MESSAGES", cell: |t| Cell::Count(t.messages.clone()) },
     Column { field: "lag", title: "LAG", cell: |t| Cell::Count(t.lag.clone()) },
     Column { field: "groups", title: "GROUPS", cell: |t| Cell::Count(t.groups.clone()) },
-    Column { field: "last", title: "LAST MSG", cell: |t| Cell::Span(t.last_age_ms.clone()) },
+    Column { field: "last_ms", title: "LAST MSG", cell: |t| Cell::Span(t.last_age_ms.clone()) },
     Column { field: "system", title: "", cell: |t| Cell::Flag(t.system) },
 ];
 
@@ -49,8 +49,8 @@ const QUEUES: &[Column<QueueRow>] = &[
     Column { field: "min", title: "MIN", cell: |q| Cell::Count(q.min.clone()) },
     Column { field: "max", title: "MAX", cell: |q| Cell::Count(q.max.clone()) },
     Column { field: "in", title: "IN/s", cell: |q| Cell::Rate(q.in_rate.clone()) },
-    Column { field: "first", title: "FIRST MSG", cell: |q| Cell::Span(q.first_age_ms.clone()) },
-    Column { field: "last", title: "LAST MSG", cell: |q| Cell::Span(q.last_age_ms.clone()) },
+    Column { field: "first_ms", title: "FIRST MSG", cell: |q| Cell::Span(q.first_age_ms.clone()) },
+    Column { field: "last_ms", title: "LAST MSG", cell: |q| Cell::Span(q.last_age_ms.clone()) },
 ];
 
 const READERS: &[Column<GroupOnTopic>] = &[

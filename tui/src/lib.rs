@@ -33,6 +33,7 @@ mod screen;
 pub mod sink;
 #[allow(missing_docs)] // as above
 pub mod state_dir;
+pub mod survey;
 mod terminal;
 #[cfg(test)]
 mod tests;

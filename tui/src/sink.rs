@@ -9,24 +9,18 @@ mod sqlite;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use engine::client::dead_letters::Letter;
 use engine::client::figures::{Boundary, QueueAt};
-use engine::client::pull::{PullAsk, PullStatus};
-use engine::client::read_only::TOOLS_GROUP;
 use engine::client::{ClientError, Cluster, MessageExt};
 use engine::protocol::body::MessageQueue;
-use engine::protocol::body::heartbeat::{EXPRESSION_TAG, SUBSCRIBE_ALL};
 use engine::protocol::names;
-use engine::protocol::request::pull::PULL_SUBSCRIPTION;
 
 use crate::portable::Portable;
+use crate::survey;
 
 pub use sqlite::{Database, Marked};
 
-/// Messages of one pull.
-const PULL_MAX: i32 = 32;
 /// Pulls of one queue before the next one has its turn.
 const PULLS_EACH: usize = 64;
 
@@ -380,24 +374,7 @@ async fn pull(
         broker_name: source.key.broker.clone(),
         queue_id: source.key.queue,
     };
-    let ask = PullAsk {
-        group: TOOLS_GROUP,
-        queue: &queue,
-        offset: from,
-        max: PULL_MAX,
-        flags: PULL_SUBSCRIPTION,
-        commit: 0,
-        hold: Duration::ZERO,
-        expression: Some(SUBSCRIBE_ALL),
-        expression_type: EXPRESSION_TAG,
-        version: 0,
-    };
-    let pulled = cluster.pull(&source.addr, &ask).await?;
-    let messages = match pulled.status {
-        PullStatus::Found => pulled.messages(&source.key.broker),
-        _ => Vec::new(),
-    };
-    Ok((messages, pulled.next))
+    survey::pull(cluster, &source.addr, &queue, from).await
 }
 
 #[cfg(test)]
