@@ -3,12 +3,19 @@
 //!
 //! Spec: architecture.md §2, console-ux.md §15.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args as Flags, Parser, Subcommand};
 
+use crate::output::Form;
+
 pub mod bench;
+mod changes;
+mod nouns;
+
+pub use changes::*;
+pub use nouns::*;
 
 /// A RocketMQ-compatible broker and name server, with a terminal console over them.
 ///
@@ -19,10 +26,6 @@ pub struct Args {
     /// Run a playground on a temporary data directory: producers, groups and dead letters.
     #[arg(long, conflicts_with = "namesrv")]
     pub demo: bool,
-
-    /// Start no engine: open the console over a running cluster, mqdeck or Apache RocketMQ.
-    #[arg(long, value_name = "HOST:PORT[;HOST:PORT…]", value_parser = name_servers)]
-    pub namesrv: Option<NameServers>,
 
     /// What every command understands.
     #[command(flatten)]
@@ -36,6 +39,22 @@ pub struct Args {
 /// Flags that every command understands.
 #[derive(Clone, Debug, Default, Flags)]
 pub struct Common {
+    /// Name servers of a running cluster, mqdeck or Apache RocketMQ. The console then starts no engine.
+    #[arg(long, global = true, value_name = "HOST:PORT[;HOST:PORT…]", value_parser = name_servers)]
+    pub namesrv: Option<NameServers>,
+
+    /// Cluster of the configuration file, by its name.
+    #[arg(long, global = true, value_name = "NAME", conflicts_with = "namesrv")]
+    pub context: Option<String>,
+
+    /// Form of the output: a table for people, the others for programs.
+    #[arg(long, short, global = true, value_name = "FORM")]
+    pub output: Option<Form>,
+
+    /// How long one request may take, such as 5s or 500ms.
+    #[arg(long, global = true, value_name = "TIME", value_parser = pause)]
+    pub timeout: Option<std::time::Duration>,
+
     /// Configuration file instead of the one in the platform's configuration directory.
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -60,7 +79,11 @@ pub struct Common {
     #[arg(long, global = true, value_name = "HOST")]
     pub advertise: Option<String>,
 
-    /// Look only: nothing in the cluster can be changed from this console.
+    /// Console and serve: offer figures in Prometheus' text form at this address, path /metrics.
+    #[arg(long, global = true, value_name = "IP:PORT")]
+    pub metrics_listen: Option<SocketAddr>,
+
+    /// Look only: nothing in the cluster can be changed.
     #[arg(long, global = true)]
     pub read_only: bool,
 
@@ -74,18 +97,67 @@ pub struct Common {
 pub enum Command {
     /// Run the engine without a terminal; prints one `ready …` line when it serves.
     Serve,
+    /// Run a name server without a broker; prints one `ready …` line when it serves.
+    Namesrv,
+    /// Topics: list, show, create, update, delete.
+    #[command(visible_alias = "topic")]
+    Topics(Topics),
+    /// Consumer groups: list, show, lag, clients, doctor, create, update, delete.
+    #[command(visible_alias = "group")]
+    Groups(Groups),
+    /// What waits in the delay levels, retries and user delays apart.
+    Retry(Retry),
+    /// Dead letters: list, show, resend, edit, export, import, try, purge, sink.
+    Dlq(Dlq),
+    /// Move a group back to a point in time, or forward.
+    Replay(Replay),
+    /// One message by its id, or messages of a topic by a key.
+    Message(MessageArgs),
+    /// What traces say about one message.
+    Trace(Trace),
+    /// Print messages as they are stored.
+    Tail(Tail),
+    /// Send messages.
+    Send(Send),
+    /// Brokers: list, show, config, drain.
+    #[command(visible_alias = "broker")]
+    Brokers(Brokers),
+    /// Connected producers and consumers.
+    Clients(Pick),
+    /// Messages that wait for a time of their own.
+    Timers(Timers),
+    /// Transactions that are not decided: list, commit, rollback.
+    Transactions(Transactions),
     /// Drive a cluster with load and print the figures as JSON.
     Bench {
         /// What kind of load.
         #[command(subcommand)]
         load: bench::Bench,
     },
+    /// Clusters that the configuration names.
+    Contexts(Pick),
     /// Look at the configuration.
     Config {
         /// What to do with it.
         #[command(subcommand)]
         action: ConfigAction,
     },
+    /// Themes: list, check.
+    Themes(Themes),
+    /// Keys of the console.
+    Keys(Pick),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write those of all commands into a directory.
+    Man {
+        /// Directory for the pages.
+        dir: Option<PathBuf>,
+    },
+    /// Check terminal, colours, reachability, permissions and clocks.
+    Doctor,
 }
 
 /// What can be done with the configuration.
@@ -118,13 +190,25 @@ fn name_servers(text: &str) -> Result<NameServers, String> {
     Ok(NameServers(list))
 }
 
+fn pause(text: &str) -> Result<std::time::Duration, String> {
+    match tui::model::time_field::span(text) {
+        Some(ms @ 1..=3_600_000) => Ok(std::time::Duration::from_millis(ms as u64)),
+        _ => Err(format!("{text:?} is not a time such as 5s or 500ms, at most 1h")),
+    }
+}
+
 impl Args {
     /// What clap cannot say: flags of the console do not go with a command.
     pub fn conflict(&self) -> Option<&'static str> {
-        match (&self.command, self.demo, &self.namesrv) {
-            (Some(_), true, _) => Some("--demo opens the console: leave the command out"),
-            (Some(_), _, Some(_)) => {
-                Some("--namesrv opens the console over a running cluster: leave the command out")
+        match &self.command {
+            Some(_) if self.demo => Some("--demo opens the console: leave the command out"),
+            Some(Command::Serve | Command::Namesrv) if self.common.namesrv.is_some() => {
+                Some("--namesrv is a running cluster; --namesrv-port is where this one listens")
+            }
+            Some(command)
+                if self.common.metrics_listen.is_some() && !matches!(command, Command::Serve) =>
+            {
+                Some("--metrics-listen is for the console and `mqdeck serve`")
             }
             _ => None,
         }
@@ -152,10 +236,22 @@ mod tests {
     }
 
     #[test]
+    fn values_may_begin_with_a_minus() {
+        let args = |text: &str| Args::try_parse_from(text.split(' ')).unwrap().command.unwrap();
+        let replay = args("mqdeck replay --group g --to -2h");
+        assert!(matches!(replay, Command::Replay(Replay { to, .. }) if to == "-2h"));
+        let tail = args("mqdeck tail t --from -5m");
+        assert!(matches!(tail, Command::Tail(Tail { from, .. }) if from.as_deref() == Some("-5m")));
+        let sort = args("mqdeck groups --sort -lag");
+        assert!(matches!(sort, Command::Groups(_)));
+    }
+
+    #[test]
     fn flags_of_the_console_do_not_go_with_a_command() {
         let args = |text: &str| Args::try_parse_from(text.split(' ')).unwrap();
         assert_eq!(args("mqdeck serve --broker-port 0").conflict(), None);
         assert_eq!(args("mqdeck --broker-port 0 serve").conflict(), None);
+        assert_eq!(args("mqdeck --namesrv a:1 topics").conflict(), None);
         assert!(args("mqdeck --demo serve").conflict().is_some());
         assert!(args("mqdeck --namesrv a:1 serve").conflict().is_some());
     }

@@ -22,7 +22,7 @@ use crate::demo::{self, Demo, TemporaryDir};
 use crate::logging::Log;
 use crate::output::usage;
 use crate::settings::{Settings, TimeMode};
-use crate::{logging, serve, settings, signals};
+use crate::{logging, metrics, serve, settings, signals};
 
 /// How long the console and the client's tasks may take to end.
 const END_WAIT: Duration = Duration::from_millis(500);
@@ -75,12 +75,29 @@ pub fn run(settings: &Settings, mode: Mode) -> anyhow::Result<()> {
         },
         ..ClusterConfig::new(beside.namesrv.clone(), runtime.handle().clone())
     });
-    start(cluster, console(settings, &beside, &stop)?, ended)?;
-    let result = wait(&stop, &end);
+    let result = match begin(settings, &beside, cluster, &stop, ended) {
+        Ok(()) => wait(&stop, &end),
+        Err(error) => Err(error),
+    };
     let stopped = beside.stop();
     restore_terminal();
     runtime.shutdown_timeout(END_WAIT);
     result.and(stopped)
+}
+
+/// Offers metrics where that is configured, then opens the console.
+fn begin(
+    settings: &Settings,
+    beside: &Beside,
+    cluster: Arc<Cluster>,
+    stop: &StopHandle,
+    ended: Sender<End>,
+) -> anyhow::Result<()> {
+    let console = console(settings, beside, stop)?;
+    if let Some(addr) = settings.values.metrics_listen {
+        metrics::start(&cluster, &console.state_dir, addr)?;
+    }
+    start(cluster, console, ended)
 }
 
 /// The first signal ends the console in order, the second one the process.

@@ -8,16 +8,20 @@ use clap::Parser;
 
 mod args;
 mod bench;
+mod cmd;
 mod console;
 mod demo;
 mod logging;
+mod metrics;
 mod output;
 mod serve;
 mod settings;
+mod sheet;
 mod signals;
 
 use args::{Args, Command, ConfigAction};
 use console::Mode;
+use output::Code;
 use settings::Settings;
 
 fn main() -> ExitCode {
@@ -27,8 +31,9 @@ fn main() -> ExitCode {
         Err(asked) if !asked.use_stderr() => asked.exit(),
         Err(error) => return output::failed(&output::usage(one_sentence(&error.to_string()))),
     };
+    output::errors_as(args.common.output.unwrap_or_default());
     match run(&args) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code.into(),
         Err(error) => output::failed(&error),
     }
 }
@@ -43,27 +48,30 @@ fn one_sentence(text: &str) -> String {
     format!("{}; see `mqdeck --help`", told.join("; "))
 }
 
-fn run(args: &Args) -> anyhow::Result<()> {
+fn run(args: &Args) -> anyhow::Result<Code> {
     if let Some(sentence) = args.conflict() {
         return Err(output::usage(sentence));
     }
     let settings = Settings::load(&args.common)?;
     match &args.command {
-        Some(Command::Bench { load }) => bench::run(load),
-        Some(Command::Serve) => serve::run(&settings),
+        Some(Command::Bench { load }) => bench::run(load)?,
+        Some(Command::Serve) => serve::run(&settings)?,
+        Some(Command::Namesrv) => serve::namesrv(&settings)?,
         Some(Command::Config { action: ConfigAction::Show }) => {
-            Ok(output::print(&settings.show())?)
+            output::print(&settings.show()).map(drop)?;
         }
         Some(Command::Config { action: ConfigAction::Check }) => {
             settings.engine()?;
-            Ok(output::print(&settings.verdict())?)
+            output::print(&settings.verdict()).map(drop)?;
         }
-        None => console::run(&settings, mode(args)),
+        Some(command) => return cmd::run(args, command, &settings),
+        None => console::run(&settings, mode(args))?,
     }
+    Ok(Code::Done)
 }
 
 fn mode(args: &Args) -> Mode {
-    match &args.namesrv {
+    match &args.common.namesrv {
         Some(namesrv) => Mode::Attached(namesrv.clone()),
         None if args.demo => Mode::Demo,
         None => Mode::Embedded,

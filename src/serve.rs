@@ -10,11 +10,13 @@ use std::time::Duration;
 use anyhow::Context;
 use engine::client::{Cluster, ClusterConfig};
 use engine::config::EngineConfig;
-use engine::engine::{Engine, EngineError};
+use tokio::runtime::Runtime;
+
+use engine::engine::{Engine, EngineError, NameServerAlone};
 
 use crate::logging::Log;
 use crate::output::{self, usage};
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use crate::{logging, signals};
 
 /// How long whatever holds a port may take to answer as a name server.
@@ -35,10 +37,69 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
     signals::on_signal(told, || ())?;
     let engine = start(config, &mut log)?;
     let (namesrv, broker) = (engine.namesrv_addr(), engine.broker_addr());
-    output::print(&format!("ready namesrv={namesrv} broker={broker}\n"))?;
+    let metrics = match metrics(settings, namesrv) {
+        Ok(metrics) => metrics,
+        Err(error) => {
+            engine.stop()?;
+            return Err(error);
+        }
+    };
+    let told = metrics.as_ref().map_or_else(String::new, |(_, addr)| format!(" metrics={addr}"));
+    output::print(&format!("ready namesrv={namesrv} broker={broker}{told}\n"))?;
     // An error means that the sender is gone, which is a reason to stop as well.
     let _ = stopped.recv();
+    if let Some((runtime, _)) = metrics {
+        runtime.shutdown_background();
+    }
     engine.stop().context("the engine did not stop in order")
+}
+
+/// Offers metrics when that is configured, by a client on a runtime of its own.
+fn metrics(
+    settings: &Settings,
+    namesrv: SocketAddr,
+) -> anyhow::Result<Option<(Runtime, SocketAddr)>> {
+    let Some(addr) = settings.values.metrics_listen else { return Ok(None) };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("metrics")
+        .enable_all()
+        .build()?;
+    let config = ClusterConfig {
+        read_only: true,
+        ..ClusterConfig::new(vec![namesrv.to_string()], runtime.handle().clone())
+    };
+    let addr = crate::metrics::start(&Cluster::connect(config), &settings::state_dir()?, addr)?;
+    Ok(Some((runtime, addr)))
+}
+
+/// Runs a name server alone until a signal comes.
+///
+/// # Errors
+/// Usage when it cannot start.
+pub fn namesrv(settings: &Settings) -> anyhow::Result<()> {
+    let mut log = logging::start()?;
+    let config = settings.namesrv()?;
+    let (signal, stopped) = mpsc::channel();
+    let told = move || {
+        // Fails only when this function has returned: then nobody waits any more.
+        let _ = signal.send(());
+    };
+    signals::on_signal(told, || ())?;
+    let addr = SocketAddr::new(reachable(config.listen), config.namesrv.listen_port);
+    let names = match NameServerAlone::start(&config) {
+        Ok(names) => names,
+        Err(error) if error.is_usage() => {
+            return Err(usage(format!("{error}{}", advice(&error, addr))));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    log.open(&logging::dir()?)?;
+    output::print(&format!("ready namesrv={}\n", names.addr()))?;
+    // An error means that the sender is gone, which is a reason to stop as well.
+    let _ = stopped.recv();
+    names.stop();
+    Ok(())
 }
 
 /// Starts the engine, and with it the log file.

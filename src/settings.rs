@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
 use engine::client::{Credentials, TlsClient};
@@ -65,6 +65,8 @@ pub struct Values {
     pub time: TimeMode,
     /// Whether the console refuses what changes something.
     pub read_only: bool,
+    /// Where figures are offered in Prometheus' text form; none: nowhere.
+    pub metrics_listen: Option<SocketAddr>,
     /// Section `[broker]`.
     pub broker: BrokerConfig,
     /// Section `[namesrv]`.
@@ -86,6 +88,7 @@ impl Default for Values {
             interval: Interval(2_000),
             time: TimeMode::default(),
             read_only: false,
+            metrics_listen: None,
             broker: BrokerConfig::default(),
             namesrv: NamesrvConfig::default(),
             tls: TlsConfig::default(),
@@ -219,6 +222,18 @@ impl Settings {
             secret_key,
             security_token: std::env::var("MQDECK_SECURITY_TOKEN").ok(),
         }))
+    }
+
+    /// What a name server by itself is started with: a directory of its own, unless one is named.
+    ///
+    /// # Errors
+    /// As [`Self::engine`].
+    pub fn namesrv(&self) -> anyhow::Result<EngineConfig> {
+        let mut config = self.engine()?;
+        if self.values.data_dir.is_none() {
+            config.data_dir = platform()?.data_dir().join("mqdeck-namesrv");
+        }
+        Ok(config)
     }
 
     fn data_dir(&self) -> anyhow::Result<PathBuf> {
@@ -471,6 +486,12 @@ impl Layers {
             (None, "data_dir", "--data-dir", dir.map(text)),
             (None, "listen", "--listen", flags.listen.map(|ip| text(ip.to_string()))),
             (None, "advertise", "--advertise", flags.advertise.clone().map(text)),
+            (
+                None,
+                "metrics_listen",
+                "--metrics-listen",
+                flags.metrics_listen.map(|addr| text(addr.to_string())),
+            ),
             (None, "theme", "--theme", flags.theme.clone().map(text)),
             (None, "read_only", "--read-only", flags.read_only.then_some(Value::Bool(true))),
             (Some("namesrv"), "listenPort", "--namesrv-port", flags.namesrv_port.map(Value::from)),

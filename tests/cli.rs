@@ -134,6 +134,26 @@ fn a_directory_that_cannot_be_written_is_named() {
 }
 
 #[test]
+fn a_name_server_runs_alone_and_keeps_what_it_is_told() {
+    let home = TempDir::new().unwrap();
+    for round in 0..2 {
+        let names = Serve::start_as(home.path(), &["namesrv", "--namesrv-port", "0"]);
+        assert_eq!(names.ready, format!("ready namesrv={}", names.namesrv));
+        let of = names.namesrv.to_string();
+        let topics = run(home.path(), &["brokers", "--namesrv", &of, "-o", "json"]);
+        assert_eq!((topics.code, topics.out.as_str()), (Some(0), "[]\n"), "round {round}");
+        names.signal(Signal::TERM);
+        let (status, lines, said) = names.end();
+        assert_eq!((status.code(), lines, said.as_str()), (Some(0), vec![], ""));
+    }
+    let names = Serve::start_as(home.path(), &["namesrv", "--namesrv-port", "0"]);
+    refused(&run(home.path(), &["namesrv", "--namesrv-port", "0"]), &["in use", "--data-dir"]);
+    let port = names.namesrv.port().to_string();
+    let taken = run(home.path(), &["namesrv", "--namesrv-port", &port, "--data-dir", "/tmp/x"]);
+    refused(&taken, &["--namesrv-port"]);
+}
+
+#[test]
 fn a_bad_flag_is_usage() {
     let home = TempDir::new().unwrap();
     for args in [

@@ -3,6 +3,8 @@
 
 #![allow(dead_code, clippy::unwrap_used)] // every test file uses its own part; it is all tests
 
+pub mod cluster;
+
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -96,13 +98,13 @@ impl Serve {
     /// Starts it on free ports and waits for its ready line.
     pub fn start(home: &Path, args: &[&str]) -> Self {
         let free = ["serve", "--namesrv-port", "0", "--broker-port", "0"];
-        let mut child = mqdeck(home)
-            .args(free)
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::start_as(home, &[&free, args].concat())
+    }
+
+    /// Starts what these arguments say and waits for its ready line.
+    pub fn start_as(home: &Path, args: &[&str]) -> Self {
+        let mut child =
+            mqdeck(home).args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         let mut stderr = child.stderr.take();
         let (line, lines) = mpsc::channel();
@@ -116,9 +118,10 @@ impl Serve {
         };
         let address = |name: &str| {
             let part = ready.split(' ').find_map(|part| part.strip_prefix(name));
-            part.unwrap_or_else(|| panic!("no {name} in {ready:?}")).parse().unwrap()
+            part.map(|part| part.parse().unwrap())
         };
-        let (namesrv, broker) = (address("namesrv="), address("broker="));
+        let namesrv = address("namesrv=").unwrap_or_else(|| panic!("no address in {ready:?}"));
+        let broker = address("broker=").unwrap_or(namesrv);
         Self { child, stderr, lines, namesrv, broker, ready }
     }
 

@@ -33,6 +33,18 @@ pub struct Who {
     pub context: String,
 }
 
+impl Who {
+    /// The user and machine of this process.
+    pub fn of_process(context: &str) -> Self {
+        let set = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
+        Self {
+            user: set("USER").or_else(|| set("LOGNAME")).unwrap_or_else(|| "?".to_owned()),
+            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            context: context.to_owned(),
+        }
+    }
+}
+
 /// Runs effects as tasks.
 #[derive(Clone)]
 pub struct Executor {
@@ -123,7 +135,8 @@ impl Executor {
         self.tell(Event::LastChange(text));
     }
 
-    fn line(&self, ticket: Ticket, note: &AuditNote, phase: &str) -> AuditLine {
+    /// A line of the audit file about a change.
+    pub fn line(&self, ticket: Ticket, note: &AuditNote, phase: &str) -> AuditLine {
         AuditLine {
             at_ms: self.cluster.now_ms(),
             id: format!("{}-{ticket}", std::process::id()),

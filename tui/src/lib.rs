@@ -5,30 +5,46 @@
 
 mod app;
 mod clipboard;
-mod data;
+// Fields are named like the columns of the screens, which are their documentation.
+#[allow(missing_docs)]
+pub mod data;
 mod dialog;
-mod effect;
+#[allow(missing_docs)] // as above
+pub mod effect;
 mod event;
 mod executor;
 #[cfg(test)]
 mod fixtures;
+pub mod hands;
 mod input;
-mod keymap;
-mod ledger;
-mod messages;
-mod model;
+#[allow(missing_docs)] // as above
+pub mod keymap;
+#[allow(missing_docs)] // as above
+pub mod ledger;
+pub mod messages;
+#[allow(missing_docs)] // as above
+pub mod model;
 mod place;
 mod poll;
+pub mod portable;
 mod runtime;
 mod screen;
-mod state_dir;
+#[cfg(feature = "sink")]
+pub mod sink;
+#[allow(missing_docs)] // as above
+pub mod state_dir;
+pub mod survey;
 mod terminal;
 #[cfg(test)]
 mod tests;
-mod theme;
+#[allow(missing_docs)] // as above
+pub mod theme;
 mod widget;
 
 use model::format;
 
 pub use effect::Exit;
+pub use poll::once::{Need, Only, look};
+pub use poll::problem;
+pub use poll::watcher::Watcher;
 pub use runtime::{ConsoleError, EmbeddedInfo, Settings, StopHandle, restore_terminal, run};

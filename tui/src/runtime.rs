@@ -169,7 +169,7 @@ pub fn run(cluster: &Arc<Cluster>, settings: &Settings) -> Result<Exit, ConsoleE
         out: wires.sender.clone(),
         orders,
         ledger: Arc::new(Mutex::new(ledger)),
-        who: who(settings),
+        who: Who::of_process(&settings.context),
         steers: Arc::default(),
         state,
     };
@@ -189,15 +189,6 @@ pub fn run(cluster: &Arc<Cluster>, settings: &Settings) -> Result<Exit, ConsoleE
     let exit = drive(settings, &wires, &mut |effect| executor.run(effect));
     poller.abort();
     exit
-}
-
-fn who(settings: &Settings) -> Who {
-    let set = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
-    Who {
-        user: set("USER").or_else(|| set("LOGNAME")).unwrap_or_else(|| "?".to_owned()),
-        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-        context: settings.context.clone(),
-    }
 }
 
 /// Runs the console on this thread until it ends. `execute` takes what the console itself cannot do

@@ -53,6 +53,11 @@ pub struct Theme {
     styles: Vec<Style>,
 }
 
+/// Names of the shipped themes.
+pub fn shipped_names() -> impl Iterator<Item = &'static str> {
+    SHIPPED.iter().map(|(name, _)| *name)
+}
+
 /// How many colours the terminal has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {

@@ -23,6 +23,8 @@ use crate::protocol::names;
 pub enum Target {
     /// The first message stored at or after this time, ms.
     Time(i64),
+    /// This offset, of a single queue.
+    Offset(i64),
     /// The first message kept.
     First,
     /// The end: what waits is skipped.
@@ -293,6 +295,7 @@ async fn committed(
 
 async fn ask(cluster: &Cluster, at: QueueAt<'_>, target: Target) -> Result<Ask, ClientError> {
     Ok(match target {
+        Target::Offset(offset) => Ask::Offset(offset),
         Target::First => Ask::First,
         Target::End => Ask::End,
         Target::Time(at_ms) => Ask::Time {

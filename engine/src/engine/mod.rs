@@ -3,6 +3,7 @@
 //! Order of start: ports, data directory, state, threads, sockets, registration. Order of stop:
 //! architecture.md §5 (Stop). Threads: architecture.md §6.
 
+mod alone;
 mod register;
 mod shell;
 mod threads;
@@ -25,7 +26,7 @@ use crate::broker::state::settings;
 use crate::broker::state::topics::{self, Topics};
 use crate::broker::{Broker, task};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{EngineConfig, Mode};
+use crate::config::{EngineConfig, Mode, NamesrvConfig};
 use crate::decide::delay::{Levels, LevelsError};
 use crate::decide::{expiry, flow};
 use crate::namesrv::{NameServer, Settings};
@@ -35,10 +36,11 @@ use crate::net::{Limits, tls};
 use crate::protocol::ids::UniqueKeys;
 use crate::store::{Disk, Store, StoreConfig, StoreError};
 
+pub use alone::NameServerAlone;
 use register::Registrar;
 #[cfg(feature = "sim")]
 pub use shell::committer;
-use shell::{BrokerService, NamesrvService, Pool};
+use shell::{BrokerService, NameFiles, NamesrvService, Pool};
 use threads::Threads;
 
 /// Attempts to find a free port whose neighbour two below is free too.
@@ -155,7 +157,8 @@ impl Engine {
         let (stop_tx, stop) = watch::channel(false);
         let namesrv_port = local_port(&listeners.namesrv);
         let namesrv_addr = SocketAddr::new(config.advertise, namesrv_port);
-        let names = name_server(&config, &store, namesrv_port, clock.wall_ms())?;
+        let files = NameFiles::Store(Arc::clone(&store));
+        let names = name_server(&config.namesrv, &files, namesrv_port, clock.wall_ms())?;
         let handle = runtime.handle().clone();
         let pool: Arc<Pool> = Arc::new(Pool::new(handle.clone()));
         let mut tasks = vec![handle.spawn(shell::committer(Arc::clone(&store)))];
@@ -174,7 +177,7 @@ impl Engine {
             tasks.push(handle.spawn(tls_reload::run(Arc::clone(tls), stop.clone())));
         }
         let admission = Admission { tls, ..admission() };
-        let names_service = Arc::new(NamesrvService::new(names, Arc::clone(&store), clock));
+        let names_service = Arc::new(NamesrvService::new(names, files, clock));
         tasks.push(handle.spawn(listener::run(
             listeners.namesrv,
             names_service,
@@ -413,17 +416,17 @@ fn remake_topics(
 }
 
 fn name_server(
-    config: &EngineConfig,
-    store: &Store,
+    config: &NamesrvConfig,
+    files: &NameFiles,
     port: u16,
     now_ms: i64,
 ) -> Result<Arc<NameServer>, EngineError> {
-    let mut own = config.namesrv.clone();
+    let mut own = config.clone();
     own.listen_port = port;
-    let changed = store.read_json(shell::NAMES_FILE)?.unwrap_or_default();
+    let changed = files.read(shell::NAMES_FILE)?.unwrap_or_default();
     let names = NameServer::new(Settings::default(), now_ms);
     names.configure(own, &changed);
-    if let Some(json) = store.read_json(shell::KV_FILE)?
+    if let Some(json) = files.read(shell::KV_FILE)?
         && let Err(error) = names.load_kv(&json)
     {
         tracing::warn!(%error, file = shell::KV_FILE, "settings of the name server cannot be read");

@@ -22,7 +22,7 @@ use crate::protocol::code::Request;
 use crate::protocol::frame::{Frame, Serialization};
 use crate::protocol::header::{Header, Outgoing};
 use crate::protocol::response_code;
-use crate::store::{Arrival, Store, StoreError};
+use crate::store::{Arrival, ConfigDir, JsonDone, Store, StoreError};
 
 /// File of the name server's settings.
 pub const KV_FILE: &str = "kvConfig.json";
@@ -137,17 +137,46 @@ impl Service for BrokerService {
     }
 }
 
+/// Where a name server's files go.
+pub enum NameFiles {
+    /// Beside a broker's.
+    Store(Arc<Store>),
+    /// In a directory of its own.
+    Alone(ConfigDir),
+}
+
+impl NameFiles {
+    /// Replaces a file and tells how it went: on the broker's disk thread, or here with the other
+    /// connections moved to another worker.
+    fn submit(&self, name: &str, bytes: Vec<u8>, done: JsonDone) {
+        match self {
+            Self::Store(store) => store.submit_json(name, bytes, done),
+            Self::Alone(dir) => {
+                done(tokio::task::block_in_place(|| dir.write_json(name, &bytes)));
+            }
+        }
+    }
+
+    /// Reads a file; none when there is none.
+    pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        match self {
+            Self::Store(store) => store.read_json(name),
+            Self::Alone(dir) => dir.read_json(name),
+        }
+    }
+}
+
 /// The name server behind its port.
 pub struct NamesrvService {
     names: Arc<NameServer>,
-    store: Arc<Store>,
+    files: NameFiles,
     clock: Arc<dyn Clock>,
 }
 
 impl NamesrvService {
     /// The service of the name server's port.
-    pub fn new(names: Arc<NameServer>, store: Arc<Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { names, store, clock }
+    pub fn new(names: Arc<NameServer>, files: NameFiles, clock: Arc<dyn Clock>) -> Self {
+        Self { names, files, clock }
     }
 
     fn one(&self, conn: &Arc<Connection>, frame: &Frame, header: &Header<'_>, now_ms: i64) {
@@ -183,7 +212,7 @@ impl NamesrvService {
                         Err(error) => unwritten(&error),
                     });
                 });
-                self.store.submit_json(name, content, done);
+                self.files.submit(name, content, done);
             }
         }
     }

@@ -3,13 +3,64 @@
 //! What they say is their owners' business. A reader of a torn or missing file takes the `.bak`, as
 //! Apache does. Spec: store.md §6.1.
 
+use std::any::Any;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::error::StoreError;
 use super::storage::{self, OpenMode, Storage};
 
 /// Files that only their owner may read.
 const SECRET_FILES: [&str; 1] = ["mqdeckAccess.json"];
+
+/// The files of a directory without a store: what a name server by itself keeps.
+pub struct ConfigDir {
+    storage: Arc<dyn Storage>,
+    root: PathBuf,
+    one: Mutex<()>,
+    _lock: Box<dyn Any + Send + Sync>,
+}
+
+impl std::fmt::Debug for ConfigDir {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConfigDir").field("root", &self.root).finish_non_exhaustive()
+    }
+}
+
+impl ConfigDir {
+    /// Takes a data directory, made when it is absent.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] when somebody has it; else what the system said.
+    pub fn open(storage: Arc<dyn Storage>, root: PathBuf) -> Result<Self, StoreError> {
+        storage.create_dir(&root).map_err(StoreError::io(&root))?;
+        let path = root.join("lock");
+        let lock = storage.lock(&path).map_err(StoreError::io(&path))?;
+        let lock = lock.ok_or_else(|| StoreError::Locked { root: root.clone() })?;
+        Ok(Self { storage, root, one: Mutex::default(), _lock: lock })
+    }
+
+    /// Replaces a file of `config/` as a whole.
+    ///
+    /// # Errors
+    /// When it is not on disk.
+    pub fn write_json(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        let _one = self.one.lock().unwrap_or_else(PoisonError::into_inner);
+        write(self.storage.as_ref(), &self.path(name), bytes)
+    }
+
+    /// Reads a file of `config/`, or its `.bak`.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read_json(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        read(self.storage.as_ref(), &self.path(name), |bytes| Some(bytes.to_vec()))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.join("config").join(name)
+    }
+}
 
 /// Replaces a file. At every moment either it or its `.bak` is whole.
 pub(super) fn write(storage: &dyn Storage, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {

@@ -35,6 +35,7 @@ pub use commit_log::{FlushMode, Positions};
 pub use disk::Disk;
 pub use error::StoreError;
 pub use index::KeyHits;
+pub use json_file::ConfigDir;
 pub use queue_io::Unit;
 pub use read::{Boundary, Match, Read, ReadLimit, ReadStatus, Reads};
 pub use recovery::Recovery;

@@ -96,6 +96,15 @@ pub struct GroupRow {
     pub findings: Vec<String>,
 }
 
+/// How far a group is behind on one topic; what commands and metrics name it by.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupLag {
+    pub group: Name,
+    pub topic: Name,
+    pub lag: Fig<u64>,
+    pub behind_ms: Fig<i64>,
+}
+
 /// One queue of a group.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GroupQueue {

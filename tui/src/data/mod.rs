@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub use cluster::{BrokerRow, ClusterInfo, Loss};
 pub use dead::{DeadGroup, Letter, Letters};
 pub use fig::Fig;
-pub use groups::{ClientRow, Flag, GroupDetail, GroupKind, GroupQueue, GroupRow, Limit};
+pub use groups::{ClientRow, Flag, GroupDetail, GroupKind, GroupLag, GroupQueue, GroupRow, Limit};
 pub use ladder::{Ladder, LadderLevel};
 pub use topics::{Message, MessagePage, QueueRow, TopicDetail, TopicRow, Where};
 
@@ -124,6 +124,7 @@ pub struct Picture {
     pub topic: BTreeMap<Name, Part<TopicDetail>>,
     pub groups: Part<Vec<GroupRow>>,
     pub group: BTreeMap<Name, Part<GroupDetail>>,
+    pub lags: Part<Vec<GroupLag>>,
     pub ladder: Part<Ladder>,
     pub dead: Part<Vec<DeadGroup>>,
     pub letters: BTreeMap<Name, Part<Letters>>,
@@ -140,6 +141,7 @@ pub enum Snapshot {
     Topic(Name, Part<TopicDetail>),
     Groups(Part<Vec<GroupRow>>),
     Group(Name, Part<GroupDetail>),
+    Lags(Part<Vec<GroupLag>>),
     Ladder(Part<Ladder>),
     Dead(Part<Vec<DeadGroup>>),
     Letters(Name, Part<Letters>),
@@ -160,6 +162,7 @@ impl Picture {
             Snapshot::Topic(name, v) => keep(&mut self.topic, name, v),
             Snapshot::Groups(v) => self.groups = v,
             Snapshot::Group(name, v) => keep(&mut self.group, name, v),
+            Snapshot::Lags(v) => self.lags = v,
             Snapshot::Ladder(v) => self.ladder = v,
             Snapshot::Dead(v) => self.dead = v,
             Snapshot::Letters(name, v) => keep(&mut self.letters, name, v),

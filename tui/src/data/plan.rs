@@ -10,6 +10,8 @@ use super::{Fig, Letter, Name};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReplayTo {
     Time(i64),
+    /// Of a single queue.
+    Offset(i64),
     Start,
     End,
 }

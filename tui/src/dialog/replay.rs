@@ -371,6 +371,7 @@ impl Replay {
         }
         let to = match plan.ask.to {
             ReplayTo::Time(ms) => ctx.zone.iso(ms),
+            ReplayTo::Offset(offset) => format!("offset:{offset}"),
             ReplayTo::Start => "start".to_owned(),
             ReplayTo::End => "end".to_owned(),
         };

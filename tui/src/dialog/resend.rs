@@ -8,11 +8,12 @@ mod view;
 use std::sync::Arc;
 
 use super::{Ctx, Step, complete, quoted};
-use crate::data::plan::{ItemOutcome, Reader, ResendAsk, ResendPlan, ResendRun, ResendTo, Twice};
+use crate::data::plan::{ItemOutcome, Reader, ResendAsk, ResendPlan, ResendRun, ResendTo};
 use crate::data::{Letter, Name, Problem};
 use crate::effect::{AuditNote, Effect, Steer};
 use crate::event::{Code, Event, Key, Ticket};
 use crate::model::confirm::{Gate, PREVIEW_MAX_AGE_MS, Risk, Verdict};
+use crate::model::resend::{order, was_sent};
 use crate::widget::input::Field;
 
 /// Rates a person may ask for, messages per second.
@@ -187,13 +188,7 @@ impl Resend {
     /// Indices of the letters that would be sent, in order.
     fn selection(&self) -> Vec<usize> {
         let Some(plan) = self.plan() else { return Vec::new() };
-        let mut chosen: Vec<usize> = (0..self.letters.len())
-            .filter(|i| !(self.leave_out && plan.twice.get(*i).is_some_and(was_sent)))
-            .collect();
-        if self.oldest_first {
-            chosen.sort_by_key(|i| (self.letters[*i].message.stored_ms, *i));
-        }
-        chosen
+        order(&self.letters, &plan.twice, self.leave_out, self.oldest_first)
     }
 
     fn fields(&self, ctx: &Ctx) -> Vec<Focus> {
@@ -579,8 +574,4 @@ impl Resend {
             None => text,
         }
     }
-}
-
-const fn was_sent(twice: &Twice) -> bool {
-    matches!(twice, Twice::Sent(_) | Twice::DiedAgain(_) | Twice::OnItsWay)
 }

@@ -29,11 +29,13 @@ async fn planned(
     }
     let target = match ask.to {
         ReplayTo::Time(ms) => Target::Time(ms),
+        ReplayTo::Offset(offset) => Target::Offset(offset),
         ReplayTo::Start => Target::First,
         ReplayTo::End => Target::End,
     };
     let topics: Vec<String> = ask.topics.iter().map(ToString::to_string).collect();
-    let found = replay::plan(cluster, &ask.group, &topics, target).await?;
+    let mut found = replay::plan(cluster, &ask.group, &topics, target).await?;
+    found.queues.retain(|queue| is_asked(&ask, queue));
     let mut rows = Vec::new();
     for queue in &found.queues {
         rows.push(row(me, queue).await);
@@ -64,6 +66,15 @@ async fn planned(
         silent,
         ask,
     })
+}
+
+/// Whether a queue is among those named, when some are.
+fn is_asked(ask: &ReplayAsk, plan: &QueuePlan) -> bool {
+    let queue = &plan.queue;
+    ask.queues.is_empty()
+        || ask.queues.iter().any(|(topic, broker, number)| {
+            **topic == *queue.topic && **broker == *queue.broker_name && *number == queue.queue_id
+        })
 }
 
 fn path(queues: &[QueuePlan]) -> ReplayPath {

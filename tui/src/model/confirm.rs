@@ -27,6 +27,7 @@ impl Risk {
     }
 
     /// `danger = "prod"` raises 1 to 2.
+    #[must_use]
     pub const fn in_context(self, prod: bool) -> Self {
         match self {
             Self::One if prod => Self::Two,

@@ -92,6 +92,17 @@ impl Dead {
         }
     }
 
+    /// Asks ages of every group, once.
+    pub async fn all_ages(&mut self, cluster: &Cluster, known: &Known) {
+        loop {
+            let before = self.ages.len();
+            self.ages(cluster, known, false).await;
+            if self.ages.len() == before {
+                return;
+            }
+        }
+    }
+
     /// Letters of one group, newest first; read again when some died or went.
     pub async fn letters(
         &mut self,
@@ -150,7 +161,8 @@ async fn ask_ages(cluster: &Cluster, group: &str, now_ms: i64) -> Result<Ages, C
     Ok(Ages { asked_ms: now_ms, new_1h, oldest_ms, from, problem: None })
 }
 
-fn letter(source: &Source, ledger: &Ledger) -> Letter {
+/// A letter as the console lists it.
+pub fn letter(source: &Source, ledger: &Ledger) -> Letter {
     let m: &MessageExt = &source.message;
     let name = letter_name(&m.topic, &m.broker_name, m.queue_id, m.queue_offset);
     let lines = ledger.of(&name);

@@ -9,7 +9,9 @@ mod clusters;
 mod dead;
 mod known;
 mod ladder;
+pub mod once;
 mod rows;
+pub mod watcher;
 
 use std::collections::BTreeSet;
 use std::sync::mpsc::Sender;
@@ -252,6 +254,7 @@ impl Poller {
             rows::picture(&mut self.known, &resent, &waiting, self.ladder.user_delays(), now);
         self.tell(Snapshot::Topics(picture.topics));
         self.tell(Snapshot::Groups(picture.groups));
+        self.tell(Snapshot::Lags(picture.lags));
         self.tell(Snapshot::Brokers(picture.brokers));
         self.tell(Snapshot::Dead(self.dead.decorate(picture.dead)));
         self.tell(Snapshot::Cluster(picture.cluster));

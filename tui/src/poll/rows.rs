@@ -9,7 +9,9 @@ use super::known::{Broker, Known, Members};
 use crate::data::cluster::ClusterInfo;
 use crate::data::dead::DeadGroup;
 use crate::data::fig::sum;
-use crate::data::groups::{ClientRow, Flag, GroupDetail, GroupKind, GroupQueue, GroupRow, Limit};
+use crate::data::groups::{
+    ClientRow, Flag, GroupDetail, GroupKind, GroupLag, GroupQueue, GroupRow, Limit,
+};
 use crate::data::topics::{GroupOnTopic, QueueRow, TopicDetail, TopicRow};
 use crate::data::{Alert, BrokerRow, Fig, Name, Part, Problem, Ready};
 use crate::ledger::Resent;
@@ -35,6 +37,7 @@ pub struct Rows {
     pub cluster: Part<ClusterInfo>,
     pub topics: Part<Vec<TopicRow>>,
     pub groups: Part<Vec<GroupRow>>,
+    pub lags: Part<Vec<GroupLag>>,
     pub brokers: Part<Vec<BrokerRow>>,
     pub dead: Part<Vec<DeadGroup>>,
     pub alerts: Vec<Alert>,
@@ -59,6 +62,7 @@ pub fn picture(
     let rates = topic_rates(known);
     let dead = dead(known, resent, now_ms);
     let groups = group::all(known, &dead, levels, &rates, now_ms);
+    let lags = group::lags(known, &groups);
     let topics = topics(known, &groups, &rates, now_ms);
     let brokers: Vec<BrokerRow> = broker::all(known, now_ms);
     let cluster = cluster(known, &groups, &topics, &brokers, &dead, user, now_ms);
@@ -67,6 +71,7 @@ pub fn picture(
         cluster: part(cluster, now_ms, masters),
         topics: part(topics, now_ms, masters),
         groups: part(groups, now_ms, masters),
+        lags: part(lags, now_ms, masters),
         brokers: part(brokers, now_ms, masters),
         dead: part(dead, now_ms, masters),
         alerts,

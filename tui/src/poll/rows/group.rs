@@ -348,6 +348,42 @@ fn findings(known: &Known, group: &str, topics: &[Name], lag: &Fig<u64>) -> Vec<
     out
 }
 
+/// Lag by group and topic, of the groups that read in step with their offsets.
+pub fn lags(known: &Known, groups: &[GroupRow]) -> Vec<GroupLag> {
+    let mut out = Vec::new();
+    for group in groups.iter().filter(|group| !group.broadcasting) {
+        let members = known.members.get(&*group.name);
+        for topic in &group.topics {
+            let lag = match (&group.problem, topic_lag(known, topic, &group.name)) {
+                (Some(problem), _) if problem.code == Some(16) => {
+                    Fig::Unknown(problem.line().into())
+                }
+                (_, Fig::Known(lag)) if filters(members, std::slice::from_ref(topic)) => {
+                    Fig::AtMost(lag)
+                }
+                (_, other) => other,
+            };
+            let behind = match lag {
+                Fig::Known(0) | Fig::AtMost(0) => Fig::Known(0),
+                _ => topic_behind(known, topic, &group.name),
+            };
+            let (group, topic) = (group.name.clone(), topic.clone());
+            out.push(GroupLag { group, topic, lag, behind_ms: behind });
+        }
+    }
+    out
+}
+
+/// Age of the oldest unread message of a topic over all brokers.
+fn topic_behind(known: &Known, topic: &str, group: &str) -> Fig<i64> {
+    let figures = known.memory.get(group).into_iter().flat_map(|m| &m.behind);
+    let worst = figures
+        .filter(|((of, _), _)| of == topic)
+        .map(|(_, figure)| figure)
+        .max_by_key(|figure| figure.value().copied().unwrap_or(i64::MAX));
+    worst.cloned().unwrap_or(Fig::Few)
+}
+
 /// Queues of a group, retry topics as rows of their own.
 pub fn queues(known: &Known, group: &str, _now_ms: i64) -> Vec<GroupQueue> {
     let mut out = Vec::new();

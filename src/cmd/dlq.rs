@@ -1,0 +1,209 @@
+//! `mqdeck dlq …`: dead letters of groups, letter by letter, and what can be done with them.
+
+mod attempt;
+mod carry;
+mod edit;
+mod purge;
+mod resend;
+#[cfg(feature = "sink")]
+mod sink;
+
+use tui::data::dead::{DeadGroup, Letter};
+use tui::data::{Fig, Message};
+use tui::{Need, hands::Hands};
+
+use super::message::COLUMNS as MESSAGE;
+use super::session::{Session, is_complete, rows};
+use super::{list as print, one, select};
+use crate::args::{Dlq, DlqAction, DlqList, Letters, Pick};
+use crate::output::{self, Code, fault, usage};
+use crate::sheet::{Cell, Column, Sheet};
+
+const GROUPS: &[Column<DeadGroup>] = &[
+    Column { field: "group", title: "GROUP", cell: |d| Cell::Text(d.group.to_string()) },
+    Column { field: "open", title: "OPEN", cell: |d| Cell::Count(d.open.clone()) },
+    Column { field: "total", title: "OF", cell: |d| Cell::Count(d.total.clone()) },
+    Column { field: "new_1h", title: "NEW 1h", cell: |d| Cell::Count(d.new_1h.clone()) },
+    Column { field: "oldest_ms", title: "OLDEST", cell: |d| Cell::Span(d.oldest_age_ms.clone()) },
+    Column { field: "last_ms", title: "LAST", cell: |d| Cell::Span(d.last_age_ms.clone()) },
+    Column { field: "from", title: "FROM TOPIC", cell: |d| Cell::Words(d.from.clone()) },
+];
+
+/// Columns of letters.
+pub const LETTERS: &[Column<Letter>] = &[
+    Column { field: "id", title: "ID", cell: |l| Cell::Text(id(l)) },
+    Column { field: "died_ms", title: "DIED", cell: |l| Cell::At(Fig::Known(l.message.stored_ms)) },
+    Column { field: "tries", title: "TRIES", cell: |l| Cell::Count(Fig::Known(l.tries.into())) },
+    Column { field: "origin", title: "ORIGIN", cell: |l| Cell::Text(l.origin.to_string()) },
+    Column { field: "keys", title: "KEYS", cell: |l| Cell::Text(l.message.keys.clone()) },
+    Column { field: "tag", title: "TAG", cell: |l| Cell::Text(l.message.tag.clone()) },
+    Column { field: "size", title: "SIZE", cell: |l| Cell::Bytes(Fig::Known(size(&l.message))) },
+    Column { field: "again", title: "AGAIN", cell: |l| Cell::Text(l.again.text()) },
+    Column { field: "unique_id", title: "", cell: |l| Cell::Text(l.message.unique_id.clone()) },
+    Column { field: "born_ms", title: "", cell: |l| Cell::At(Fig::Known(l.message.born_ms)) },
+    Column { field: "sent_again", title: "", cell: |l| Cell::Number(l.again.sent.into()) },
+    Column { field: "died_again", title: "", cell: |l| Cell::Number(l.again.died.into()) },
+    Column { field: "history", title: "", cell: |l| Cell::Text(l.again.history.clone()) },
+];
+
+/// `BROKER:QUEUE:OFFSET`, by which commands name a letter.
+pub fn id(letter: &Letter) -> String {
+    let message = &letter.message;
+    format!("{}:{}:{}", message.broker, message.queue, message.offset)
+}
+
+fn size(message: &Message) -> u64 {
+    message.body.len() as u64
+}
+
+/// Runs a command on dead letters.
+pub fn run(session: &Session, dlq: &Dlq) -> anyhow::Result<Code> {
+    match &dlq.action {
+        None => groups(session, &dlq.pick),
+        Some(DlqAction::List(wanted)) if wanted.group.is_none() => groups(session, &wanted.pick),
+        Some(DlqAction::List(wanted)) => letters(session, wanted),
+        Some(DlqAction::Show { group, id }) => show(session, group, id),
+        #[cfg(feature = "sink")]
+        Some(DlqAction::Resend(resend)) if resend.from_db.is_some() => {
+            sink::put_back(session, resend)
+        }
+        Some(DlqAction::Resend(resend)) => resend::run(session, resend),
+        Some(DlqAction::Edit { group, id, to, sure }) => edit::run(session, group, id, to, sure),
+        Some(DlqAction::Export { letters, file }) => {
+            carry::export(session, letters, file.as_deref())
+        }
+        Some(DlqAction::Import(import)) => carry::import(session, import),
+        Some(DlqAction::Try { letters, client, sure }) => {
+            attempt::run(session, letters, client.as_deref(), sure)
+        }
+        Some(DlqAction::Purge(purge)) => purge::run(session, purge),
+        #[cfg(feature = "sink")]
+        Some(DlqAction::Sink(wanted)) => sink::run(session, wanted),
+    }
+}
+
+fn groups(session: &Session, pick: &Pick) -> anyhow::Result<Code> {
+    let need = Need { extents: true, ages: true, ..Need::default() };
+    let picture = session.look(need, None)?;
+    let sheet = Sheet::new(GROUPS, rows(&picture.dead)?);
+    print(session.form, sheet, pick, is_complete(&picture.dead))
+}
+
+fn letters(session: &Session, wanted: &DlqList) -> anyhow::Result<Code> {
+    let group = wanted.group.as_deref().unwrap_or_default();
+    let hands = session.hands()?;
+    let filter = select::letters(wanted.pick.filter.as_deref())?;
+    let read = read(session, &hands, group, wanted.limit)?;
+    let shown = read.into_iter().filter(|letter| wanted.all || letter.again.sent == 0);
+    let shown = filter.only(shown.collect());
+    let pick = Pick { filter: None, ..wanted.pick.clone() };
+    print(session.form, Sheet::new(LETTERS, &shown), &pick, true)
+}
+
+fn show(session: &Session, group: &str, wanted: &str) -> anyhow::Result<Code> {
+    let hands = session.hands()?;
+    let read = read(session, &hands, group, usize::MAX)?;
+    let Some(letter) = read.iter().find(|letter| is_named(letter, wanted)) else {
+        return Err(fault(Code::Nothing, format!("{group} has no dead letter {wanted:?}")));
+    };
+    let mut sheet = Sheet::new(LETTERS, [letter]);
+    let message = Sheet::new(MESSAGE, [&*letter.message]);
+    for (column, cell) in message.columns.iter().zip(&message.rows[0]) {
+        if sheet.column(column.0).is_none() {
+            sheet.columns.push(*column);
+            sheet.rows[0].push(cell.clone());
+        }
+    }
+    one(session.form, &sheet)
+}
+
+fn is_named(letter: &Letter, wanted: &str) -> bool {
+    id(letter) == wanted || letter.message.unique_id == wanted
+}
+
+/// Letters of a group, newest first; those of a group without any are none.
+///
+/// # Errors
+/// Nothing: there is no such group. Others when a broker cannot be asked.
+pub fn read(
+    session: &Session,
+    hands: &Hands,
+    group: &str,
+    most: usize,
+) -> anyhow::Result<Vec<Letter>> {
+    let (letters, total) = session.wait(hands.letters(group, most))?;
+    if letters.is_empty() {
+        exists(session, group)?;
+    }
+    if total > letters.len() as i64 {
+        output::tell(&format!("mqdeck: the newest {} of {total} letters were read", letters.len()));
+    }
+    Ok(letters)
+}
+
+fn exists(session: &Session, group: &str) -> anyhow::Result<()> {
+    let picture = session.look(Need::default(), None)?;
+    if rows(&picture.groups)?.iter().any(|row| *row.name == *group) {
+        return Ok(());
+    }
+    Err(fault(Code::Nothing, format!("there is no group {group:?}")))
+}
+
+/// What a selection gave: letters, and ids that no letter has.
+pub struct Selected {
+    /// The letters, newest first.
+    pub letters: Vec<Letter>,
+    /// Ids that no letter has any more.
+    pub gone: Vec<String>,
+}
+
+/// The letters that a command names.
+///
+/// # Errors
+/// Nothing: no letter is selected. Usage: a filter or a file that cannot be read.
+pub fn select(session: &Session, hands: &Hands, wanted: &Letters) -> anyhow::Result<Selected> {
+    let filter = select::letters(wanted.filter.as_deref())?;
+    let ids = ids(&wanted.ids)?;
+    let mut read = read(session, hands, &wanted.group, wanted.limit)?;
+    read.retain(|letter| ids.is_empty() || ids.iter().any(|wanted| is_named(letter, wanted)));
+    let letters = filter.only(read);
+    let named = |wanted: &String| letters.iter().any(|letter| is_named(letter, wanted));
+    let gone: Vec<String> = ids.into_iter().filter(|wanted| !named(wanted)).collect();
+    for id in &gone {
+        output::tell(&format!("mqdeck: {id}: no such letter"));
+    }
+    if letters.is_empty() {
+        return Err(fault(
+            Code::Nothing,
+            format!("no dead letter of {} is selected", wanted.group),
+        ));
+    }
+    Ok(Selected { letters, gone })
+}
+
+/// Ids from arguments and files.
+fn ids(words: &[String]) -> anyhow::Result<Vec<String>> {
+    let mut ids = Vec::new();
+    for word in words {
+        match word.strip_prefix('@') {
+            None => ids.push(word.clone()),
+            Some(file) => {
+                let bytes = if file == "-" {
+                    let mut text = Vec::new();
+                    std::io::Read::read_to_end(&mut std::io::stdin(), &mut text)?;
+                    text
+                } else {
+                    super::send::read(std::path::Path::new(file))?
+                };
+                let text = String::from_utf8(bytes)
+                    .map_err(|_| usage(format!("{file} is not a list of ids")))?;
+                let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+                ids.extend(lines.map(str::to_owned));
+            }
+        }
+    }
+    if !words.is_empty() && ids.is_empty() {
+        return Err(fault(Code::Nothing, "the list of ids is empty"));
+    }
+    Ok(ids)
+}

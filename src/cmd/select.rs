@@ -1,0 +1,278 @@
+//! Which rows a command shows, and what `--fail-if` finds: conditions over the cells of a sheet, in
+//! three-valued logic (console-ux.md §5.2).
+
+use engine::clock::{Clock, SystemClock};
+use tui::data::Letter;
+use tui::model::clock::Zone;
+use tui::model::query::{Comparison, Op, Query, Subject, Value};
+use tui::model::query_message::{LETTER, MESSAGE, is_field};
+
+use crate::args::Pick;
+use crate::output::{self, Code, usage};
+use crate::sheet::{Cell, Sheet, shown};
+
+/// A row that conditions are asked of.
+struct Row<'a> {
+    sheet: &'a Sheet,
+    cells: &'a [Cell],
+}
+
+impl Row<'_> {
+    fn cell(&self, field: &str) -> Option<&Cell> {
+        self.cells.get(self.sheet.column(field)?)
+    }
+}
+
+impl Subject for Row<'_> {
+    fn names(&self) -> Vec<String> {
+        self.cells.first().map(shown).into_iter().collect()
+    }
+
+    fn text(&self) -> String {
+        self.names().concat()
+    }
+
+    fn value(&self, field: &str) -> Value {
+        match (field, self.cell(field)) {
+            (_, None) => Value::None,
+            // "failing 23 %": the figure behind the state is not part of its name.
+            ("state", Some(Cell::Text(text))) => {
+                let word = text.split(|c: char| c.is_ascii_digit()).next().unwrap_or_default();
+                Value::Texts(vec![text.clone(), word.trim().to_owned()])
+            }
+            (_, Some(cell)) => value(cell),
+        }
+    }
+}
+
+fn value(cell: &Cell) -> Value {
+    match cell {
+        Cell::Text(text) => Value::Text(text.clone()),
+        Cell::Words(fig) => match fig.value() {
+            Some(text) => Value::Text(text.clone()),
+            None if fig.is_unknown() => Value::Unknown,
+            None => Value::None,
+        },
+        Cell::Count(fig) | Cell::Bytes(fig) | Cell::Percent(fig) => Value::of(fig, |n| n as f64),
+        Cell::Number(number) => Value::Number(*number as f64),
+        Cell::Rate(fig) | Cell::Millis(fig) => Value::of(fig, |n| n),
+        Cell::Span(fig) => within(Value::of(fig, |ms| ms as f64), Value::Span),
+        Cell::At(fig) => within(Value::of(fig, |ms| ms as f64), Value::Time),
+        Cell::Flag(flag) => Value::Flag(*flag),
+        Cell::List(list) => Value::Texts(list.clone()),
+        Cell::Nested(value) => Value::Text(value.to_string()),
+    }
+}
+
+/// A duration or an instant, unless there is none.
+fn within(value: Value, wrap: fn(Box<Value>) -> Value) -> Value {
+    match value {
+        Value::Unknown | Value::None => value,
+        figure => wrap(Box::new(figure)),
+    }
+}
+
+/// Why a comparison can never be decided for a kind of cell.
+fn fault(comparison: &Comparison, cell: Option<&Cell>) -> Option<String> {
+    let Comparison { field, op, value } = comparison;
+    let needs = match cell? {
+        Cell::Span(_) if value.span.is_none() => "a duration such as 5m",
+        Cell::At(_) if value.time.is_none() => "a time such as -2h or 12:03",
+        Cell::Count(_)
+        | Cell::Bytes(_)
+        | Cell::Percent(_)
+        | Cell::Number(_)
+        | Cell::Rate(_)
+        | Cell::Millis(_)
+            if value.number.is_none() =>
+        {
+            "a number such as 10, 1k or 64kB"
+        }
+        Cell::Flag(_) if !matches!(value.text.as_str(), "yes" | "no" | "true" | "false") => {
+            "yes or no"
+        }
+        _ => return None,
+    };
+    (*op != Op::Contains).then(|| format!("{field} is compared with {needs}, not {:?}", value.text))
+}
+
+fn now_ms() -> i64 {
+    SystemClock::new().wall_ms()
+}
+
+fn parse(flag: &str, text: &str) -> anyhow::Result<Query> {
+    Query::parse(text, now_ms(), Zone::Machine)
+        .map_err(|error| usage(format!("{flag} {text:?}: {error}")))
+}
+
+/// Reads a condition over the columns of a sheet.
+fn over(sheet: &Sheet, flag: &str, text: &str) -> anyhow::Result<Query> {
+    let query = parse(flag, text)?;
+    for comparison in query.comparisons() {
+        let field = comparison.field.as_str();
+        let Some(at) = sheet.column(field) else {
+            let fields = sheet.fields();
+            return Err(usage(format!("{flag} {text:?}: no field {field:?}; there are {fields}")));
+        };
+        if let Some(why) = fault(comparison, sheet.rows.first().map(|row| &row[at])) {
+            return Err(usage(format!("{flag} {text:?}: {why}")));
+        }
+    }
+    Ok(query)
+}
+
+/// Filters and sorts; the verdict is over the rows that are left. `complete`: all brokers answered.
+///
+/// # Errors
+/// Usage: a condition that does not read, a field that does not exist.
+pub fn apply(sheet: &mut Sheet, pick: &Pick, complete: bool) -> anyhow::Result<Code> {
+    if let Some(by) = &pick.sort {
+        sheet.sort(by).map_err(usage)?;
+    }
+    if let Some(text) = &pick.filter {
+        let query = over(sheet, "--filter", text)?;
+        let head = Sheet { columns: sheet.columns.clone(), rows: Vec::new() };
+        let before = sheet.rows.len();
+        let mut undecided = 0;
+        sheet.rows.retain(|cells| {
+            let held = query.holds(&Row { sheet: &head, cells });
+            undecided += usize::from(held.is_none());
+            held == Some(true)
+        });
+        if undecided > 0 {
+            output::tell(&format!(
+                "mqdeck: {undecided} of {before} rows are left out, for the filter cannot be decided"
+            ));
+        }
+    }
+    let Some(text) = &pick.fail_if else { return Ok(Code::Done) };
+    let query = over(sheet, "--fail-if", text)?;
+    let mut open = !complete;
+    for cells in &sheet.rows {
+        match query.holds(&Row { sheet, cells }) {
+            Some(true) => return Ok(Code::Holds),
+            Some(false) => {}
+            None => open = true,
+        }
+    }
+    Ok(if open { Code::Undecided } else { Code::Done })
+}
+
+/// A filter on messages or dead letters; none lets all through.
+#[derive(Debug)]
+pub struct Messages(Option<Query>);
+
+/// Reads a filter on messages.
+///
+/// # Errors
+/// Usage: it does not read, or names a field that messages do not have.
+pub fn messages(text: Option<&str>) -> anyhow::Result<Messages> {
+    stored(text, false)
+}
+
+/// Reads a filter on dead letters.
+///
+/// # Errors
+/// As [`messages`].
+pub fn letters(text: Option<&str>) -> anyhow::Result<Messages> {
+    stored(text, true)
+}
+
+fn stored(text: Option<&str>, letter: bool) -> anyhow::Result<Messages> {
+    let Some(text) = text else { return Ok(Messages(None)) };
+    let query = parse("--filter", text)?;
+    for Comparison { field, value, op } in query.comparisons() {
+        if !is_field(field, letter) {
+            let mut fields = MESSAGE.join(", ");
+            if letter {
+                fields = format!("{fields}, {}", LETTER.join(", "));
+            }
+            return Err(usage(format!(
+                "--filter {text:?}: no field {field:?}; there are {fields}, .path and prop.NAME"
+            )));
+        }
+        let is_time = matches!(field.as_str(), "stored" | "born" | "died");
+        if is_time && value.time.is_none() && *op != Op::Contains {
+            return Err(usage(format!(
+                "--filter {text:?}: {field} is compared with a time such as -2h, not {:?}",
+                value.text
+            )));
+        }
+    }
+    Ok(Messages(Some(query)))
+}
+
+impl Messages {
+    /// Whether it holds; none: it cannot be decided.
+    pub fn holds(&self, subject: &dyn Subject) -> Option<bool> {
+        self.0.as_ref().map_or(Some(true), |query| query.holds(subject))
+    }
+
+    /// The letters for which it holds; how many cannot be decided is told.
+    pub fn only(&self, letters: Vec<Letter>) -> Vec<Letter> {
+        let mut undecided = 0;
+        let held = letters.into_iter().filter(|letter| {
+            let held = self.holds(letter);
+            undecided += usize::from(held.is_none());
+            held == Some(true)
+        });
+        let held = held.collect();
+        if undecided > 0 {
+            output::tell(&format!("mqdeck: for {undecided} letters the filter cannot be decided"));
+        }
+        held
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sheet::Column;
+    use tui::data::Fig;
+
+    struct Group(&'static str, Fig<u64>, Fig<i64>, &'static str);
+
+    const COLUMNS: &[Column<Group>] = &[
+        Column { field: "name", title: "GROUP", cell: |g| Cell::Text(g.0.to_owned()) },
+        Column { field: "lag", title: "LAG", cell: |g| Cell::Count(g.1.clone()) },
+        Column { field: "behind_ms", title: "BEHIND", cell: |g| Cell::Span(g.2.clone()) },
+        Column { field: "state", title: "STATE", cell: |g| Cell::Text(g.3.to_owned()) },
+    ];
+
+    fn verdict(fail_if: &str, complete: bool) -> Code {
+        let mut sheet = Sheet::new(
+            COLUMNS,
+            &[
+                Group("billing", Fig::Known(2_211), Fig::Known(25_000), "failing 23 %"),
+                Group("audit", Fig::unknown("code 16"), Fig::unknown("code 16"), "no permission"),
+            ],
+        );
+        let pick = Pick { fail_if: Some(fail_if.to_owned()), ..Pick::default() };
+        apply(&mut sheet, &pick, complete).unwrap()
+    }
+
+    #[test]
+    fn a_row_that_holds_is_7_and_one_that_nobody_can_decide_is_8() {
+        assert_eq!(verdict("lag>1000", true), Code::Holds);
+        assert_eq!(verdict("lag>10k", true), Code::Undecided);
+        assert_eq!(verdict("lag>10k name=billing", true), Code::Done);
+        assert_eq!(verdict("lag>10k name=billing", false), Code::Undecided, "a broker is silent");
+        assert_eq!(verdict("behind>20s", true), Code::Holds);
+        assert_eq!(verdict("state=failing", true), Code::Holds);
+        assert_eq!(verdict("state=\"no permission\"", true), Code::Holds);
+    }
+
+    #[test]
+    fn what_can_never_be_decided_is_usage() {
+        let sheet = Sheet::new(COLUMNS, &[Group("a", Fig::Known(1), Fig::Known(1), "ok")]);
+        for (text, why) in [
+            ("lag>many", "a number"),
+            ("behind>10", "a duration"),
+            ("nothing>1", "there are name, lag, behind, state"),
+            ("lag>", "a value is missing"),
+        ] {
+            let error = over(&sheet, "--filter", text).unwrap_err().to_string();
+            assert!(error.contains(why), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! `mqdeck themes`: which there are, and what is wrong with them.
+
+use tui::theme::Theme;
+
+use super::list;
+use crate::args::{Pick, Themes, ThemesAction};
+use crate::output::{self, Code, Form};
+use crate::settings;
+use crate::sheet::{Cell, Column, Sheet};
+
+/// One theme.
+struct Row {
+    name: String,
+    origin: String,
+    fault: Option<String>,
+}
+
+const COLUMNS: &[Column<Row>] = &[
+    Column { field: "name", title: "THEME", cell: |r| Cell::Text(r.name.clone()) },
+    Column { field: "origin", title: "FROM", cell: |r| Cell::Text(r.origin.clone()) },
+    Column {
+        field: "fault",
+        title: "FAULT",
+        cell: |r| Cell::Text(r.fault.clone().unwrap_or_default()),
+    },
+];
+
+/// Lists or checks themes.
+pub fn run(form: Form, themes: &Themes) -> anyhow::Result<Code> {
+    let mut found: Vec<Row> = tui::theme::shipped_names()
+        .map(|name| Row {
+            name: name.to_owned(),
+            origin: "shipped".to_owned(),
+            fault: Theme::shipped(name).err().map(|error| error.to_string()),
+        })
+        .collect();
+    found.extend(own()?);
+    let faulty = found.iter().filter(|row| row.fault.is_some()).count();
+    let pick = match &themes.action {
+        Some(_) => Pick::default(),
+        None => themes.pick.clone(),
+    };
+    let code = list(form, Sheet::new(COLUMNS, &found), &pick, true)?;
+    if themes.action == Some(ThemesAction::Check) && faulty > 0 {
+        output::tell(&format!("mqdeck: {faulty} themes cannot be used"));
+        return Ok(Code::Usage);
+    }
+    Ok(code)
+}
+
+/// Themes in the user's directory; one that is not there holds none.
+fn own() -> anyhow::Result<Vec<Row>> {
+    let dir = settings::config_dir()?.join("themes");
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let Some(name) = path.file_stem().and_then(|name| name.to_str()) else { continue };
+        if path.extension().is_none_or(|ext| ext != "toml") {
+            continue;
+        }
+        let fault = match std::fs::read_to_string(&path) {
+            Ok(text) => Theme::parse(name, &text).err().map(|error| error.to_string()),
+            Err(error) => Some(error.to_string()),
+        };
+        found.push(Row { name: name.to_owned(), origin: path.display().to_string(), fault });
+    }
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(found)
+}
