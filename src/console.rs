@@ -68,6 +68,11 @@ pub fn run(settings: &Settings, mode: Mode) -> anyhow::Result<()> {
     let beside = beside(settings, mode, &runtime, &mut log)?;
     let cluster = Cluster::connect(ClusterConfig {
         read_only: settings.values.read_only,
+        credentials: settings.credentials(beside.engine.is_some())?,
+        tls: match &beside.engine {
+            Some(engine) => engine.tls(),
+            None => settings.client_tls()?,
+        },
         ..ClusterConfig::new(beside.namesrv.clone(), runtime.handle().clone())
     });
     let result = match begin(settings, &beside, cluster, &stop, ended) {

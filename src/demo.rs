@@ -106,6 +106,10 @@ pub fn configure(config: &mut EngineConfig, dir: &TemporaryDir) {
     config.broker.max_hash_slot_num = 100_000;
     config.broker.max_index_num = 400_000;
     config.broker.disk_free_min = 256 << 20;
+    // Its clients are of this process and know no passwords.
+    config.broker.authentication_enabled = false;
+    config.broker.authorization_enabled = false;
+    config.tls = None;
 }
 
 /// The running demo. Its clients stop when it is dropped.
@@ -352,6 +356,7 @@ mod tests {
             advertise: Ipv4Addr::LOCALHOST.into(),
             broker: BrokerConfig { listen_port: 0, ..BrokerConfig::default() },
             namesrv: NamesrvConfig { listen_port: 0, ..NamesrvConfig::default() },
+            tls: None,
             net_threads: Some(1),
         };
         configure(&mut config, &dir);

@@ -9,8 +9,10 @@ use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
+use engine::client::{Credentials, TlsClient};
 use engine::config::{
-    BrokerConfig, CHANGED_BROKER_FILE, CHANGED_NAMESRV_FILE, EngineConfig, NamesrvConfig,
+    BrokerConfig, CHANGED_BROKER_FILE, CHANGED_NAMESRV_FILE, ClientConfig, EngineConfig,
+    NamesrvConfig, SECRET_KEYS, TlsConfig,
 };
 use etcetera::BaseStrategy;
 use serde::{Deserialize, Serialize};
@@ -22,12 +24,15 @@ use crate::output::usage;
 /// Beginning of the variables that set keys.
 const PREFIX: &str = "MQDECK_";
 /// Variables with that beginning that set no key.
-const NOT_KEYS: [&str; 2] = ["CONFIG", "LOG"];
+const NOT_KEYS: [&str; 5] = ["CONFIG", "LOG", "ACCESS_KEY", "SECRET_KEY", "SECURITY_TOKEN"];
+/// Name and password of who signs the console's requests.
+const ACCESS_KEY_VARIABLE: &str = "MQDECK_ACCESS_KEY";
+const SECRET_KEY_VARIABLE: &str = "MQDECK_SECRET_KEY";
 /// Variables named like a flag instead of like the key.
 const LIKE_FLAGS: [(&str, &str); 2] =
     [("NAMESRV_PORT", "namesrv.listenPort"), ("BROKER_PORT", "broker.listenPort")];
 /// Sections of the file.
-const SECTIONS: [&str; 2] = ["broker", "namesrv"];
+const SECTIONS: [&str; 4] = ["broker", "namesrv", "tls", "client"];
 
 /// How the console writes times.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -66,6 +71,10 @@ pub struct Values {
     pub broker: BrokerConfig,
     /// Section `[namesrv]`.
     pub namesrv: NamesrvConfig,
+    /// Section `[tls]`.
+    pub tls: TlsConfig,
+    /// Section `[client]`.
+    pub client: ClientConfig,
 }
 
 impl Default for Values {
@@ -82,6 +91,8 @@ impl Default for Values {
             metrics_listen: None,
             broker: BrokerConfig::default(),
             namesrv: NamesrvConfig::default(),
+            tls: TlsConfig::default(),
+            client: ClientConfig::default(),
         }
     }
 }
@@ -166,7 +177,10 @@ impl Settings {
             let place = place.map_or("default", String::as_str);
             return Err(usage(format!("{place}: {key} {must}")));
         }
+        let tls = self.values.tls.server();
+        let tls = tls.map_err(|(key, must)| usage(format!("[tls] {key} {must}")))?;
         Ok(EngineConfig {
+            tls,
             data_dir: self.data_dir()?,
             listen: self.values.listen,
             advertise: advertised(self.values.listen, self.values.advertise.as_deref())?,
@@ -186,6 +200,40 @@ impl Settings {
             config.data_dir = platform()?.data_dir().join("mqdeck-namesrv");
         }
         Ok(config)
+    }
+
+    /// TLS of the console towards a cluster that it is attached to.
+    ///
+    /// # Errors
+    /// Usage: a file that is missing or cannot be used.
+    pub fn client_tls(&self) -> anyhow::Result<Option<TlsClient>> {
+        let files = self.values.client.files();
+        let files = files.map_err(|(key, must)| usage(format!("[client] {key} {must}")))?;
+        let client = files.as_ref().map(TlsClient::load).transpose();
+        client.map_err(|error| usage(format!("[client] {error}")))
+    }
+
+    /// Who signs the requests of the console: `MQDECK_ACCESS_KEY` and `MQDECK_SECRET_KEY`; over an engine of
+    /// this process, when they are not set, its first user.
+    ///
+    /// # Errors
+    /// Usage: one variable without the other.
+    pub fn credentials(&self, embedded: bool) -> anyhow::Result<Option<Credentials>> {
+        let variable = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
+        let user = match (variable(ACCESS_KEY_VARIABLE), variable(SECRET_KEY_VARIABLE)) {
+            (Some(name), Some(password)) => Some((name, password)),
+            (None, None) => embedded.then(|| self.values.broker.first_user()).flatten(),
+            _ => {
+                return Err(usage(format!(
+                    "{ACCESS_KEY_VARIABLE} and {SECRET_KEY_VARIABLE} belong together: set both or none"
+                )));
+            }
+        };
+        Ok(user.map(|(access_key, secret_key)| Credentials {
+            access_key,
+            secret_key,
+            security_token: std::env::var("MQDECK_SECURITY_TOKEN").ok(),
+        }))
     }
 
     fn data_dir(&self) -> anyhow::Result<PathBuf> {
@@ -375,7 +423,7 @@ impl Layers {
         variables: impl Iterator<Item = (String, String)>,
     ) -> Result<(), String> {
         let mut names = BTreeMap::new();
-        for section in [None, Some("broker"), Some("namesrv")] {
+        for section in std::iter::once(None).chain(SECTIONS.map(Some)) {
             for key in self.keys(section) {
                 names.insert(variable(section, key), (section, key.to_owned()));
             }
@@ -461,7 +509,10 @@ impl Layers {
     fn show(&self, section: Option<&str>, text: &mut String) {
         for key in self.keys(section) {
             let value = section.map_or(&self.tree[key], |section| &self.tree[section][key]);
+            let secret =
+                SECRET_KEYS.contains(&key) && value.as_str().is_some_and(|v| !v.is_empty());
             let line = match toml::Value::try_from(value) {
+                Ok(_) if secret => format!("{key} = \"•••\""),
                 Ok(value) => format!("{key} = {value}"),
                 Err(_) => format!("# {key} is not set"),
             };

@@ -75,6 +75,7 @@ const HOMES: &[(&str, &[(&str, &str)])] = &[
                 "where a broadcasting consumer is, on its own machine",
             ),
             ("engine/src/engine/mod.rs", "asks the kernel for limits of this process"),
+            ("engine/src/engine/tls_reload.rs", "looks whether certificates were replaced"),
         ],
     ),
     ("memmap2", &[("engine/src/store/mapped.rs", "the only mappings")]),

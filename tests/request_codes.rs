@@ -161,6 +161,10 @@ const ACK: &[(&str, &str)] = &[
 const ILLEGAL_OPERATION: i32 = engine::protocol::response_code::ILLEGAL_OPERATION;
 
 /// What the broker is asked.
+const USER: &[(&str, &str)] = &[("username", "u")];
+const SUBJECT: &[(&str, &str)] = &[("subject", "User:u")];
+const ACCESS_IS_OFF: &[&str] = &["access control is off"];
+
 const TO_BROKER: &[Row] = &[
     // What later rows need.
     row(code::UPDATE_AND_CREATE_TOPIC, Broker, NEW_TOPIC, b"", 0, &[]),
@@ -490,6 +494,17 @@ const TO_BROKER: &[Row] = &[
     ),
     row(code::DELETE_SUBSCRIPTIONGROUP, Broker, &[("groupName", "h")], b"", 0, &[]),
     row(code::DELETE_TOPIC_IN_BROKER, Broker, &[("topic", "u")], b"", 0, &[]),
+    // Users and rules: there are none while access control is off.
+    row(code::AUTH_CREATE_USER, Broker, USER, br#"{"password":"p"}"#, 1, ACCESS_IS_OFF),
+    row(code::AUTH_UPDATE_USER, Broker, USER, br#"{"password":"p"}"#, 1, ACCESS_IS_OFF),
+    row(code::AUTH_DELETE_USER, Broker, USER, b"", 1, ACCESS_IS_OFF),
+    row(code::AUTH_GET_USER, Broker, USER, b"", 1, ACCESS_IS_OFF),
+    row(code::AUTH_LIST_USER, Broker, NONE, b"", 1, ACCESS_IS_OFF),
+    row(code::AUTH_CREATE_ACL, Broker, SUBJECT, br#"{"policies":[]}"#, 1, ACCESS_IS_OFF),
+    row(code::AUTH_UPDATE_ACL, Broker, SUBJECT, br#"{"policies":[]}"#, 1, ACCESS_IS_OFF),
+    row(code::AUTH_DELETE_ACL, Broker, SUBJECT, b"", 1, ACCESS_IS_OFF),
+    row(code::AUTH_GET_ACL, Broker, SUBJECT, b"", 1, ACCESS_IS_OFF),
+    row(code::AUTH_LIST_ACL, Broker, NONE, b"", 1, ACCESS_IS_OFF),
 ];
 
 /// What the name server is asked.

@@ -222,7 +222,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             socket,
             server,
             stopped,
-            Admission { slots: Arc::new(tokio::sync::Semaphore::new(10_000)), limits },
+            Admission { slots: Arc::new(tokio::sync::Semaphore::new(10_000)), limits, tls: None },
         )
         .await;
         Ok(())

@@ -3,10 +3,14 @@
 //! Only what is honoured stands here; an unknown key is an error of whoever reads the file
 //! (architecture.md §10). Defaults are Apache's unless the table there says otherwise.
 
+mod tls;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+
+pub use tls::{ClientAuth, ClientConfig, ClientFiles, Mode, ServerFiles, TlsConfig, TlsMode};
 
 /// When an acknowledged message is on the disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -130,6 +134,31 @@ pub struct BrokerConfig {
     pub timer_max_delay_sec: u64,
     /// Whether producers may take a timer message back.
     pub recall_message_enable: bool,
+    /// Whether every request has to be signed by a known user.
+    pub authentication_enabled: bool,
+    /// Whether every request needs a rule that allows it; super users need none.
+    pub authorization_enabled: bool,
+    /// First super user, as JSON: `{"username":"…","password":"…"}`. Made when there is no such user.
+    pub init_authentication_user: String,
+    /// Super user as which the broker signs its own requests, as JSON: `{"accessKey":"…","secretKey":"…"}`.
+    pub inner_client_authentication_credentials: String,
+    /// Request codes that need no signature, `,` between them.
+    pub authentication_whitelist: String,
+    /// Request codes that need no rule, `,` between them.
+    pub authorization_whitelist: String,
+}
+
+/// Keys of `[broker]` whose values are never shown.
+pub const SECRET_KEYS: [&str; 2] =
+    ["initAuthenticationUser", "innerClientAuthenticationCredentials"];
+
+/// How users stand in the configuration.
+#[derive(Deserialize)]
+struct FirstUser {
+    #[serde(alias = "accessKey")]
+    username: String,
+    #[serde(alias = "secretKey")]
+    password: String,
 }
 
 impl Default for BrokerConfig {
@@ -179,11 +208,27 @@ impl Default for BrokerConfig {
             timer_wheel_enable: true,
             timer_max_delay_sec: 259_200,
             recall_message_enable: true,
+            authentication_enabled: false,
+            authorization_enabled: false,
+            init_authentication_user: String::new(),
+            inner_client_authentication_credentials: String::new(),
+            authentication_whitelist: String::new(),
+            authorization_whitelist: String::new(),
         }
     }
 }
 
 impl BrokerConfig {
+    /// Name and password of the first super user, when one is configured.
+    pub fn first_user(&self) -> Option<(String, String)> {
+        user_of(&self.init_authentication_user)
+    }
+
+    /// Name and password of who signs the broker's own requests, when anybody does.
+    pub fn inner_credentials(&self) -> Option<(String, String)> {
+        user_of(&self.inner_client_authentication_credentials)
+    }
+
     /// The first key whose value cannot work, with what it has to be.
     pub fn fault(&self) -> Option<(&'static str, &'static str)> {
         const POSITIVE: &str = "must be 1 or more";
@@ -233,6 +278,19 @@ impl BrokerConfig {
             ("flushConsumerOffsetInterval", self.flush_consumer_offset_interval > 0, POSITIVE),
             ("flushDelayOffsetInterval", self.flush_delay_offset_interval > 0, POSITIVE),
             (
+                "initAuthenticationUser",
+                self.init_authentication_user.is_empty() || self.first_user().is_some(),
+                "must be JSON such as {\"username\":\"admin\",\"password\":\"…\"}",
+            ),
+            (
+                "innerClientAuthenticationCredentials",
+                self.inner_client_authentication_credentials.is_empty()
+                    || self.inner_credentials().is_some(),
+                "must be JSON such as {\"accessKey\":\"admin\",\"secretKey\":\"…\"}",
+            ),
+            ("authenticationWhitelist", are_codes(&self.authentication_whitelist), CODES),
+            ("authorizationWhitelist", are_codes(&self.authorization_whitelist), CODES),
+            (
                 "regionId",
                 !self.region_id.contains(char::is_control),
                 "must not hold control characters",
@@ -240,6 +298,20 @@ impl BrokerConfig {
         ];
         checks.into_iter().find(|(_, good, _)| !good).map(|(key, _, must)| (key, must))
     }
+}
+
+/// What a list of request codes has to be.
+const CODES: &str = "must be request codes, comma between them";
+
+fn are_codes(text: &str) -> bool {
+    text.is_empty() || text.split(',').all(|code| code.trim().parse::<i32>().is_ok())
+}
+
+/// A user of the configuration; none when it is not one with name and password.
+fn user_of(text: &str) -> Option<(String, String)> {
+    let FirstUser { username, password } = serde_json::from_str(text).ok()?;
+    let whole = !username.trim().is_empty() && !password.trim().is_empty();
+    whole.then_some((username, password))
 }
 
 /// What a used share of a disk has to be.
@@ -307,6 +379,8 @@ pub struct EngineConfig {
     pub broker: BrokerConfig,
     /// Section `[namesrv]`.
     pub namesrv: NamesrvConfig,
+    /// TLS of all ports; none: they are plain.
+    pub tls: Option<ServerFiles>,
     /// Network workers; unset: half of the cores, at least one.
     pub net_threads: Option<usize>,
 }

@@ -57,6 +57,7 @@ fn own_engine() -> &'static String {
                 ..BrokerConfig::default()
             },
             namesrv: NamesrvConfig { listen_port: 0, ..NamesrvConfig::default() },
+            tls: None,
             net_threads: Some(1),
         });
         let engine = engine.unwrap();

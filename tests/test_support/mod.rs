@@ -163,6 +163,7 @@ pub fn config(dir: &Path) -> EngineConfig {
             ..BrokerConfig::default()
         },
         namesrv: NamesrvConfig { listen_port: 0, ..NamesrvConfig::default() },
+        tls: None,
         net_threads: Some(1),
     }
 }

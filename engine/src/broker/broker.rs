@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::outcome::{Cold, Cx, Shell};
 use super::put::schedule_topic;
+use super::state::access::Access;
 use super::state::connections::Connections;
 use super::state::delay_offsets::DelayOffsets;
 use super::state::filters::Filters;
@@ -28,7 +29,7 @@ use super::state::traffic::Traffic;
 use super::state::transactions::Transactions;
 use super::state::trim::Trim;
 use crate::clock::Clock;
-use crate::config::BrokerConfig;
+use crate::config::{self, BrokerConfig};
 use crate::decide::delay::Levels;
 use crate::decide::pull_status::Extent;
 use crate::decide::route::{self, Template, Unknown};
@@ -77,6 +78,7 @@ pub struct Broker {
     pub(crate) boot_ms: i64,
     pub(crate) schedule_topic: Arc<str>,
     pub(crate) unique_keys: UniqueKeys,
+    pub(crate) access: Access,
     pub(crate) topics: Topics,
     pub(crate) groups: Groups,
     pub(crate) filters: Filters,
@@ -115,6 +117,7 @@ impl Broker {
         Self {
             boot_ms: parts.clock.wall_ms(),
             settings: Settings::new(parts.config.clone()),
+            access: Access::new(&parts.config),
             config: parts.config,
             store: parts.store,
             clock: parts.clock,
@@ -358,6 +361,9 @@ impl Broker {
     /// Every key that is honoured, with its value.
     pub(crate) fn config_entries(&self) -> BTreeMap<String, String> {
         let mut entries = config_change::entries(&**self.live());
+        for secret in config::SECRET_KEYS {
+            entries.remove(secret);
+        }
         for (key, value) in [
             ("brokerId", "0".to_owned()),
             ("brokerRole", "ASYNC_MASTER".to_owned()),

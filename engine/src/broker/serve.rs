@@ -72,6 +72,12 @@ fn one(
     cx: &Cx,
     appends: &mut Vec<Append>,
 ) {
+    if broker.access.is_on()
+        && let Err(remark) = broker.access.check(header, &frame.body, cx.answer.peer.remote().ip())
+    {
+        cx.answer.reply(Reply::refuse(response_code::NO_PERMISSION, remark));
+        return;
+    }
     let lane =
         code::lane(header.code).filter(|_| port == Port::Main || !reads_messages(header.code));
     match lane {

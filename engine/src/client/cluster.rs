@@ -20,11 +20,12 @@ use super::link::{Age, Link};
 use super::read_only::{self, Access};
 use super::route_cache::RouteCache;
 use crate::clock::{Clock, SystemClock};
-use crate::net::{CallError, Connection, Service};
+use crate::net::{CallError, Connection, Service, tls};
 use crate::protocol::ext_fields::{ExtFields, FieldError, Fields};
 use crate::protocol::frame::Serialization;
 use crate::protocol::header::{FLAG_ONEWAY, Language, Outgoing};
 use crate::protocol::ids::UniqueKeys;
+use crate::protocol::signature::Credentials;
 use crate::protocol::{json_dialect, response_code};
 
 /// How long a call waits unless it says otherwise.
@@ -39,6 +40,10 @@ pub struct ClusterConfig {
     pub address_map: BTreeMap<String, String>,
     /// Refuse what writes before it is sent.
     pub read_only: bool,
+    /// Who signs the requests; none: they are not signed.
+    pub credentials: Option<Credentials>,
+    /// TLS towards every server; none: plain.
+    pub tls: Option<tls::Client>,
     /// How long a call waits unless it says otherwise.
     pub timeout: Duration,
     /// Part of the client id after the `@`.
@@ -54,6 +59,8 @@ impl ClusterConfig {
             namesrv,
             address_map: BTreeMap::new(),
             read_only: false,
+            credentials: None,
+            tls: None,
             timeout: DEFAULT_TIMEOUT,
             name: "mqdeck".to_owned(),
             handle,
@@ -261,7 +268,8 @@ impl Cluster {
             tries += 1;
             let (link, conn, age) = self.reach(addr, &ask, deadline, wait).await?;
             let left = deadline.saturating_duration_since(Instant::now());
-            let request = Outgoing::request(ask.code, 0, ask.fields.clone(), ask.body.clone());
+            let fields = self.signed(ask.fields.clone(), &ask.body);
+            let request = Outgoing::request(ask.code, 0, fields, ask.body.clone());
             self.requests.fetch_add(1, Ordering::Relaxed);
             match conn.call(request, left).await {
                 Ok(frame) => return received(&link, addr, ask.code, &frame),
@@ -282,6 +290,14 @@ impl Cluster {
         }
     }
 
+    /// The fields of a request with who sends it and the signature.
+    fn signed(&self, mut fields: Fields, body: &[u8]) -> Fields {
+        if let Some(credentials) = &self.config.credentials {
+            credentials.sign(&mut fields, body);
+        }
+        fields
+    }
+
     /// Asks and waits for success.
     ///
     /// # Errors
@@ -298,7 +314,8 @@ impl Cluster {
         self.permit(&ask)?;
         let wait = ask.wait.unwrap_or(self.config.timeout);
         let (_, conn, _) = self.reach(addr, &ask, Instant::now() + wait, wait).await?;
-        let mut request = Outgoing::request(ask.code, conn.next_opaque(), ask.fields, ask.body);
+        let fields = self.signed(ask.fields, &ask.body);
+        let mut request = Outgoing::request(ask.code, conn.next_opaque(), fields, ask.body);
         request.flag = FLAG_ONEWAY;
         self.requests.fetch_add(1, Ordering::Relaxed);
         conn.send(&request, Serialization::Json);
@@ -397,7 +414,7 @@ impl Cluster {
         wait: Duration,
     ) -> Result<(Arc<Link>, Arc<Connection>, Age), ClientError> {
         let link = self.link(addr);
-        let made = link.get(self.handle(), Arc::clone(&self.service));
+        let made = link.get(self.handle(), Arc::clone(&self.service), self.config.tls.as_ref());
         match tokio::time::timeout_at(deadline, made).await {
             Ok(Ok((conn, age))) => Ok((link, conn, age)),
             Ok(Err(reason)) => Err(unreachable(addr, reason, self.hint(addr))),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 
-use crate::net::{Connection, Limits, Service, connection};
+use crate::net::{Connection, Limits, Service, connection, tls};
 
 /// Longest time that an attempt to connect may take.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
@@ -60,6 +60,7 @@ impl Link {
         &self,
         handle: &Handle,
         service: Arc<dyn Service>,
+        tls: Option<&tls::Client>,
     ) -> Result<(Arc<Connection>, Age), String> {
         if let Some(conn) = self.live() {
             return Ok((conn, Age::Reused));
@@ -75,7 +76,7 @@ impl Link {
                 return Err(reason.clone());
             }
         }
-        let made = dial(&self.dial, handle, service).await;
+        let made = dial(&self.dial, handle, service, tls.cloned()).await;
         let mut state = self.state();
         state.attempts += 1;
         state.silent = 0;
@@ -121,6 +122,7 @@ async fn dial(
     addr: &str,
     handle: &Handle,
     service: Arc<dyn Service>,
+    tls: Option<tls::Client>,
 ) -> Result<Arc<Connection>, String> {
     let target = addr.to_owned();
     let spawner = handle.clone();
@@ -130,6 +132,13 @@ async fn dial(
             .map_err(|_| format!("no connection within {} s", CONNECT_MAX.as_secs()))?
             .map_err(|error| error.to_string())?;
         let conn = Connection::new(&stream).map_err(|error| error.to_string())?;
+        let stream = match tls {
+            None => stream.into(),
+            Some(tls) => tokio::time::timeout(CONNECT_MAX, tls.connect(&target, stream))
+                .await
+                .map_err(|_| format!("no TLS within {} s", CONNECT_MAX.as_secs()))?
+                .map_err(|error| format!("TLS: {error}"))?,
+        };
         spawner.spawn(connection::run(stream, Arc::clone(&conn), service, Limits::CLIENT));
         Ok(conn)
     });

@@ -39,3 +39,7 @@ pub use producer::{Producer, ProducerConfig};
 pub use pull_consumer::{PullConsumer, Seek};
 pub use push_consumer::{ConsumeFrom, PushConfig, PushConsumer};
 pub use send::{SendResult, SendStatus};
+
+pub use crate::net::tls::Client as TlsClient;
+pub use crate::net::tls_error::TlsError;
+pub use crate::protocol::signature::Credentials;

@@ -26,14 +26,6 @@ pub mod foreign {
     pub const GET_ALL_MESSAGE_REQUEST_MODE: i32 = 402;
     /// Addresses of replication.
     pub const EXCHANGE_BROKER_HA_INFO: i32 = 906;
-    /// One user.
-    pub const AUTH_GET_USER: i32 = 3004;
-    /// All users.
-    pub const AUTH_LIST_USERS: i32 = 3005;
-    /// One user's rights.
-    pub const AUTH_GET_ACL: i32 = 3009;
-    /// All rights.
-    pub const AUTH_LIST_ACL: i32 = 3010;
 }
 
 /// What a request does to the cluster.
@@ -89,10 +81,10 @@ const READS: &[i32] = &[
     foreign::GET_ALL_MESSAGE_REQUEST_MODE,
     foreign::EXCHANGE_BROKER_HA_INFO,
     code::GET_BROKER_HA_STATUS,
-    foreign::AUTH_GET_USER,
-    foreign::AUTH_LIST_USERS,
-    foreign::AUTH_GET_ACL,
-    foreign::AUTH_LIST_ACL,
+    code::AUTH_GET_USER,
+    code::AUTH_LIST_USER,
+    code::AUTH_GET_ACL,
+    code::AUTH_LIST_ACL,
     // Relayed to a client.
     code::INVOKE_BROKER_TO_GET_CONSUMER_STATUS,
     code::GET_CONSUMER_RUNNING_INFO,
@@ -140,7 +132,9 @@ mod tests {
         370, // Chores, settings, and what is refused.
         306, 316, 308, 908, 513, 1007, 5001, 25, 318,
         // POP: hands messages out, or creates a group by asking.
-        401, 200_050, 200_051, 200_151, 200_052, 200_053, 200_054, 200_055,
+        // Users and rules.
+        3001, 3002, 3003, 3006, 3007, 3008, 401, 200_050, 200_051, 200_151, 200_052, 200_053,
+        200_054, 200_055,
     ];
 
     #[test]

@@ -3,6 +3,7 @@
 //! No state, no clock, no I/O: facts in, a decision out; the caller carries it out. Each file is one
 //! rule of semantics.md and its table of cases.
 
+pub mod access;
 pub mod allocate;
 pub mod config_change;
 pub mod delay;

@@ -12,11 +12,15 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::shell::{NameFiles, NamesrvService};
-use super::{EngineError, NET_STOP, admission, listener, local_port, name_server, runtime};
+use super::{
+    EngineError, NET_STOP, admission, listener, local_port, name_server, runtime, tls_reload,
+};
 use crate::clock::{Clock, SystemClock};
 use crate::config::EngineConfig;
 use crate::decide::expiry::BROKER_SCAN_MS;
 use crate::namesrv::NameServer;
+use crate::net::listener::Admission;
+use crate::net::tls;
 use crate::store::{ConfigDir, Disk};
 
 /// A running name server without a broker.
@@ -46,6 +50,7 @@ impl NameServerAlone {
                 source,
             })?
         };
+        let tls = config.tls.clone().map(tls::Server::load).transpose()?;
         let port = local_port(&socket);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let files = ConfigDir::open(Arc::new(Disk), config.data_dir.clone())?;
@@ -53,10 +58,12 @@ impl NameServerAlone {
         let names = name_server(&config.namesrv, &files, port, clock.wall_ms())?;
         let (stop_tx, stop) = watch::channel(false);
         let service = NamesrvService::new(Arc::clone(&names), files, Arc::clone(&clock));
-        let tasks = vec![
-            runtime.spawn(listener::run(socket, Arc::new(service), stop, admission())),
-            runtime.spawn(expire(names, clock)),
-        ];
+        let mut tasks = vec![runtime.spawn(expire(names, clock))];
+        if let Some(tls) = &tls {
+            tasks.push(runtime.spawn(tls_reload::run(Arc::clone(tls), stop.clone())));
+        }
+        let admission = Admission { tls, ..admission() };
+        tasks.push(runtime.spawn(listener::run(socket, Arc::new(service), stop, admission)));
         let addr = SocketAddr::new(config.advertise, port);
         tracing::info!(namesrv = %addr, "name server started");
         Ok(Self { addr, stop_tx, tasks, runtime })

@@ -7,6 +7,7 @@ mod alone;
 mod register;
 mod shell;
 mod threads;
+mod tls_reload;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -25,12 +26,13 @@ use crate::broker::state::settings;
 use crate::broker::state::topics::{self, Topics};
 use crate::broker::{Broker, task};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{EngineConfig, NamesrvConfig};
+use crate::config::{EngineConfig, Mode, NamesrvConfig};
 use crate::decide::delay::{Levels, LevelsError};
 use crate::decide::{expiry, flow};
 use crate::namesrv::{NameServer, Settings};
-use crate::net::Limits;
 use crate::net::listener::{self, Admission};
+use crate::net::tls_error::TlsError;
+use crate::net::{Limits, tls};
 use crate::protocol::ids::UniqueKeys;
 use crate::store::{Disk, Store, StoreConfig, StoreError};
 
@@ -68,6 +70,9 @@ pub enum EngineError {
     /// The delay table is malformed.
     #[error("messageDelayLevel: {0}")]
     Levels(#[from] LevelsError),
+    /// Certificates or keys.
+    #[error("TLS: {0}")]
+    Tls(#[from] TlsError),
     /// The data directory.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -92,6 +97,7 @@ pub struct Engine {
     store: Arc<Store>,
     namesrv_addr: SocketAddr,
     broker_addr: SocketAddr,
+    to_itself: Option<tls::Client>,
     data_dir: PathBuf,
     stop_tx: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
@@ -104,6 +110,12 @@ impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine").field("broker", &self.broker_addr).finish_non_exhaustive()
     }
+}
+
+/// The ports and what protects them.
+struct Sockets {
+    listeners: Listeners,
+    tls: Option<Arc<tls::Server>>,
 }
 
 struct Listeners {
@@ -120,6 +132,7 @@ impl Engine {
     /// directory did not fit.
     pub fn start(config: EngineConfig) -> Result<Self, EngineError> {
         let levels = Levels::parse(&config.broker.message_delay_level)?;
+        let tls = config.tls.clone().map(tls::Server::load).transpose()?;
         let runtime = runtime(&config).map_err(EngineError::Thread)?;
         let listeners = {
             let _inside = runtime.enter();
@@ -130,13 +143,13 @@ impl Engine {
         let store = Arc::new(Store::open(Arc::new(Disk), store_config, Arc::clone(&clock))?);
         let port = local_port(&listeners.main);
         let broker = broker(&config, levels, &store, &clock, port)?;
-        Self::run(config, runtime, listeners, broker, store, clock)
+        Self::run(config, runtime, Sockets { listeners, tls }, broker, store, clock)
     }
 
     fn run(
         config: EngineConfig,
         runtime: Runtime,
-        listeners: Listeners,
+        Sockets { listeners, tls }: Sockets,
         broker: Arc<Broker>,
         store: Arc<Store>,
         clock: Arc<dyn Clock>,
@@ -150,7 +163,8 @@ impl Engine {
         let pool: Arc<Pool> = Arc::new(Pool::new(handle.clone()));
         let mut tasks = vec![handle.spawn(shell::committer(Arc::clone(&store)))];
         let reach = SocketAddr::new(reachable(config.listen), namesrv_port);
-        let registrar = Registrar::new(Arc::clone(&broker), vec![reach]);
+        let to_itself = to_itself(tls.as_ref())?;
+        let registrar = Registrar::new(Arc::clone(&broker), vec![reach], to_itself.clone());
         tasks.push(handle.spawn(register::run(
             Arc::clone(&registrar),
             handle.clone(),
@@ -159,7 +173,10 @@ impl Engine {
         let threads = Threads::start(&broker, &store, &names).map_err(EngineError::Thread)?;
         shell::wire(&broker, &store, &registrar, &threads);
         broker.set_shell(Arc::<Pool>::clone(&pool));
-        let admission = admission();
+        if let Some(tls) = &tls {
+            tasks.push(handle.spawn(tls_reload::run(Arc::clone(tls), stop.clone())));
+        }
+        let admission = Admission { tls, ..admission() };
         let names_service = Arc::new(NamesrvService::new(names, files, clock));
         tasks.push(handle.spawn(listener::run(
             listeners.namesrv,
@@ -183,6 +200,7 @@ impl Engine {
             store,
             namesrv_addr,
             broker_addr,
+            to_itself,
             data_dir: config.data_dir,
             stop_tx,
             tasks,
@@ -210,6 +228,11 @@ impl Engine {
     /// Where the broker is reached.
     pub fn broker_addr(&self) -> SocketAddr {
         self.broker_addr
+    }
+
+    /// How this process reaches its own ports where they are closed to plain connections.
+    pub fn tls(&self) -> Option<tls::Client> {
+        self.to_itself.clone()
     }
 
     /// The data directory.
@@ -247,6 +270,12 @@ impl Engine {
         tracing::info!("engine stopped");
         Ok(())
     }
+}
+
+/// Where plain connections are closed, this process needs TLS towards itself too.
+fn to_itself(tls: Option<&Arc<tls::Server>>) -> Result<Option<tls::Client>, EngineError> {
+    let enforcing = tls.filter(|tls| tls.files().mode == Mode::Enforcing);
+    Ok(enforcing.map(tls::Server::to_itself).transpose()?)
 }
 
 fn runtime(config: &EngineConfig) -> std::io::Result<Runtime> {
@@ -436,5 +465,5 @@ fn admission() -> Admission {
         first_frame: Duration::from_millis(flow::FIRST_FRAME_MS.unsigned_abs()),
         pending_bytes: flow::PENDING_BYTES_MAX,
     };
-    Admission { slots: Arc::new(Semaphore::new(connections)), limits }
+    Admission { slots: Arc::new(Semaphore::new(connections)), limits, tls: None }
 }

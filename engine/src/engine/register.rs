@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, Notify, watch};
 
 use crate::broker::Broker;
 use crate::decide::permission;
-use crate::net::{Connection, Limits, Service, connection};
+use crate::net::{Connection, Limits, Service, connection, tls};
 use crate::protocol::body::register::{RegisterBrokerBody, crc};
 use crate::protocol::body::topic_config::TopicConfigSerializeWrapper;
 use crate::protocol::code::{QUERY_DATA_VERSION, REGISTER_BROKER, UNREGISTER_BROKER};
@@ -36,6 +36,7 @@ const UNREGISTER_WAIT: Duration = Duration::from_millis(50);
 pub struct Registrar {
     broker: Arc<Broker>,
     names: Vec<NameServerLink>,
+    tls: Option<tls::Client>,
     change: Notify,
     registered: watch::Sender<bool>,
 }
@@ -64,10 +65,11 @@ impl Service for Silent {
 
 impl Registrar {
     /// A broker and the name servers that shall know it.
-    pub fn new(broker: Arc<Broker>, names: Vec<SocketAddr>) -> Arc<Self> {
+    pub fn new(broker: Arc<Broker>, names: Vec<SocketAddr>, tls: Option<tls::Client>) -> Arc<Self> {
         let names = names.into_iter().map(|addr| NameServerLink { addr, conn: Mutex::new(None) });
         let (registered, _) = watch::channel(false);
-        Arc::new(Self { broker, names: names.collect(), change: Notify::new(), registered })
+        let change = Notify::new();
+        Arc::new(Self { broker, names: names.collect(), tls, change, registered })
     }
 
     /// The topic table changed: register now.
@@ -121,7 +123,7 @@ impl Registrar {
     }
 
     async fn tell(&self, handle: &Handle, link: &NameServerLink) -> Result<(), String> {
-        let conn = connect(handle, link).await?;
+        let conn = connect(handle, link, self.tls.as_ref()).await?;
         let wrapper = self.broker.topics.wrapper();
         let body = Bytes::from(json_dialect::to_vec(&wrapper.data_version));
         let question =
@@ -175,7 +177,11 @@ impl Registrar {
     }
 }
 
-async fn connect(handle: &Handle, link: &NameServerLink) -> Result<Arc<Connection>, String> {
+async fn connect(
+    handle: &Handle,
+    link: &NameServerLink,
+    tls: Option<&tls::Client>,
+) -> Result<Arc<Connection>, String> {
     let mut held = link.conn.lock().await;
     if let Some(conn) = held.as_ref().filter(|conn| !conn.is_closed()) {
         return Ok(Arc::clone(conn));
@@ -185,6 +191,13 @@ async fn connect(handle: &Handle, link: &NameServerLink) -> Result<Arc<Connectio
         .map_err(|_| "no connection in time".to_owned())?
         .map_err(|error| error.to_string())?;
     let conn = Connection::new(&stream).map_err(|error| error.to_string())?;
+    let stream = match tls {
+        None => stream.into(),
+        Some(tls) => tokio::time::timeout(CALL_WAIT, tls.connect(&link.addr.to_string(), stream))
+            .await
+            .map_err(|_| "no TLS in time".to_owned())?
+            .map_err(|error| format!("TLS: {error}"))?,
+    };
     handle.spawn(connection::run(stream, Arc::clone(&conn), Arc::new(Silent), Limits::CLIENT));
     *held = Some(Arc::clone(&conn));
     Ok(conn)

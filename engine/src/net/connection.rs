@@ -5,21 +5,20 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
-use std::io::{ErrorKind, IoSlice};
+use std::io::IoSlice;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
 
-use super::Service;
+use super::{Service, Stream};
 use crate::protocol::frame::{self, Frame, FrameError, Serialization};
 use crate::protocol::header::{Header, Outgoing};
 
@@ -279,7 +278,7 @@ pub enum Ended {
 
 /// Drives a connection until it ends; tells the service when it is over.
 pub async fn run(
-    stream: TcpStream,
+    stream: Stream,
     conn: Arc<Connection>,
     service: Arc<dyn Service>,
     limits: Limits,
@@ -292,6 +291,7 @@ pub async fn run(
         limits,
         buffer: BytesMut::with_capacity(READ_BUFFER),
         heard_any: false,
+        unflushed: false,
         active: Instant::now(),
         alarm: Box::pin(tokio::time::sleep(limits.first_frame)),
     };
@@ -317,12 +317,14 @@ impl Drop for Leaving {
 /// The task of a connection. Written as one poll function, not with `select!`: futures that are made,
 /// registered and dropped for every message cost more than the message (docs/performance.md).
 struct Driver<'a> {
-    stream: TcpStream,
+    stream: Stream,
     conn: &'a Arc<Connection>,
     service: &'a Arc<dyn Service>,
     limits: Limits,
     buffer: BytesMut,
     heard_any: bool,
+    /// TLS may keep back what was written.
+    unflushed: bool,
     active: Instant,
     alarm: Pin<Box<Sleep>>,
 }
@@ -331,13 +333,9 @@ impl Driver<'_> {
     /// Writes, reads and handles until nothing more can be done now.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
         loop {
-            let pending = flush(&self.stream, self.conn)?;
+            let pending = self.flush(cx)?;
             if self.conn.is_closed() {
                 return Poll::Ready(Ok(()));
-            }
-            if pending > 0 && self.stream.poll_write_ready(cx)?.is_ready() {
-                self.active = Instant::now();
-                continue;
             }
             if pending < self.limits.pending_bytes {
                 match self.read(cx)? {
@@ -367,7 +365,7 @@ impl Driver<'_> {
                 self.buffer.reserve(want);
             }
             let room = self.buffer.capacity() - self.buffer.len();
-            match pin!(self.stream.read_buf(&mut self.buffer)).poll(cx) {
+            match self.stream.poll_read(cx, &mut self.buffer) {
                 Poll::Ready(Ok(0)) => return Ok(Read::Ended),
                 // A short read emptied the socket: asking again would only cost a call.
                 Poll::Ready(Ok(n)) if n == room && self.buffer.len() - start < READ_STEP => {}
@@ -380,6 +378,29 @@ impl Driver<'_> {
         self.active = Instant::now();
         self.heard_any |= handle(&mut self.buffer, self.conn, self.service)?;
         Ok(Read::Some)
+    }
+
+    /// Writes as much as the socket takes; bytes left.
+    fn flush(&mut self, cx: &mut Context<'_>) -> Result<usize, Ended> {
+        let conn = self.conn;
+        let mut outbox = lock(&conn.outbox);
+        outbox.seal();
+        while !outbox.pieces.is_empty() {
+            let slices: Vec<IoSlice<'_>> =
+                outbox.pieces.iter().take(SLICES_MAX).map(|piece| IoSlice::new(piece)).collect();
+            match self.stream.poll_write(cx, &slices) {
+                Poll::Ready(written) => {
+                    outbox.advance(written?);
+                    self.unflushed = true;
+                    self.active = Instant::now();
+                }
+                Poll::Pending => return Ok(outbox.bytes),
+            }
+        }
+        if self.unflushed && self.stream.poll_flush(cx)?.is_ready() {
+            self.unflushed = false;
+        }
+        Ok(outbox.bytes)
     }
 
     fn alarm_rang(&mut self) -> Result<(), Ended> {
@@ -419,21 +440,4 @@ fn handle(
     }
     split?;
     Ok(!frames.is_empty())
-}
-
-/// Writes as much as the socket takes; bytes left.
-fn flush(stream: &TcpStream, conn: &Connection) -> Result<usize, Ended> {
-    let mut outbox = lock(&conn.outbox);
-    outbox.seal();
-    while !outbox.pieces.is_empty() {
-        let slices: Vec<IoSlice<'_>> =
-            outbox.pieces.iter().take(SLICES_MAX).map(|piece| IoSlice::new(piece)).collect();
-        match stream.try_write_vectored(&slices) {
-            Ok(written) => outbox.advance(written),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(outbox.bytes)
 }

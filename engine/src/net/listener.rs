@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::connection::{Connection, Ended, Limits};
-use super::{Service, connection};
+use super::{Service, connection, tls};
 
 /// Connections that the kernel holds for us (remoting.md §7).
 const BACKLOG: u32 = 1024;
@@ -35,6 +35,8 @@ pub struct Admission {
     pub slots: Arc<Semaphore>,
     /// What each of them may cost.
     pub limits: Limits,
+    /// TLS, where a certificate is configured.
+    pub tls: Option<Arc<tls::Server>>,
 }
 
 /// Accepts until `stop` turns true, then closes every connection.
@@ -52,7 +54,7 @@ pub async fn run(
                 Ok((stream, slot)) => match Connection::new(&stream) {
                     Ok(conn) => {
                         open.push(Arc::downgrade(&conn));
-                        let served = serve(stream, conn, Arc::clone(&service), admission.limits);
+                        let served = serve(stream, conn, Arc::clone(&service), admission.clone());
                         tasks.spawn(async move {
                             served.await;
                             drop(slot);
@@ -97,9 +99,20 @@ async fn serve(
     stream: TcpStream,
     conn: Arc<Connection>,
     service: Arc<dyn Service>,
-    limits: Limits,
+    Admission { limits, tls, .. }: Admission,
 ) {
     let remote = conn.remote;
+    let stream = match tls {
+        None => stream.into(),
+        Some(tls) => match tokio::time::timeout(limits.first_frame, tls.accept(stream)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => {
+                tracing::debug!(%remote, %error, "connection closed: TLS");
+                return conn.close();
+            }
+            Err(_) => return conn.close(),
+        },
+    };
     match connection::run(stream, conn, service, limits).await {
         Ended::Closed | Ended::Idle => {}
         Ended::Frame(error) => tracing::warn!(%remote, %error, "connection closed: no frame"),
@@ -141,7 +154,7 @@ mod tests {
     fn bench(listeners: usize, connections: usize) -> Bench {
         let (stop_tx, stop) = watch::channel(false);
         let slots = Arc::new(Semaphore::new(connections));
-        let admission = Admission { slots: Arc::clone(&slots), limits: Limits::CLIENT };
+        let admission = Admission { slots: Arc::clone(&slots), limits: Limits::CLIENT, tls: None };
         let service = Arc::new(Leavers::default());
         let addrs = (0..listeners).map(|_| {
             let socket = bind("127.0.0.1:0".parse().unwrap()).unwrap();

@@ -5,10 +5,18 @@
 
 pub mod connection;
 pub mod listener;
+pub mod stream;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+pub mod tls;
+#[cfg(feature = "tls")]
+pub mod tls;
+pub mod tls_error;
 
 use std::sync::Arc;
 
 pub use connection::{CallError, ConnId, Connection, Limits};
+pub use stream::Stream;
 
 use crate::protocol::frame::Frame;
 

@@ -5,8 +5,8 @@
 //! request means is in remoting.md §11 and admin.md §4; response codes are in `response_code`.
 
 use super::request::{
-    broker, client, group, lock, offset, pop, pull, push, register, route, send, stats, topic,
-    transaction,
+    auth, broker, client, group, lock, offset, pop, pull, push, register, route, send, stats,
+    topic, transaction,
 };
 
 /// Where a request is handled.
@@ -133,6 +133,17 @@ requests! {
     40  NOTIFY_CONSUMER_IDS_CHANGED = NotifyIdsChanged(client::ConsumerGroup of), Push;
     220 RESET_CONSUMER_CLIENT_OFFSET = ResetClientOffset(offset::ResetOffset of), Push;
     221 GET_CONSUMER_STATUS_FROM_CLIENT = StatusFromClient(offset::ConsumerStatus of), Push;
+
+    3001 AUTH_CREATE_USER = CreateUser(auth::UserOf of), Slow;
+    3002 AUTH_UPDATE_USER = UpdateUser(auth::UserOf of), Slow;
+    3003 AUTH_DELETE_USER = DeleteUser(auth::UserOf of), Slow;
+    3004 AUTH_GET_USER = GetUser(auth::UserOf of), Slow;
+    3005 AUTH_LIST_USER = ListUsers(auth::UsersLike of), Slow;
+    3006 AUTH_CREATE_ACL = CreateAcl(auth::AclOf of), Slow;
+    3007 AUTH_UPDATE_ACL = UpdateAcl(auth::AclOf of), Slow;
+    3008 AUTH_DELETE_ACL = DeleteAcl(auth::DeleteAcl of), Slow;
+    3009 AUTH_GET_ACL = GetAcl(auth::AclOf of), Slow;
+    3010 AUTH_LIST_ACL = ListAcls(auth::AclsLike of), Slow;
 
     105 GET_ROUTEINFO_BY_TOPIC = Route(route::RouteOf of), Names;
     106 GET_BROKER_CLUSTER_INFO = ClusterInfo(client::NoFields), Names;

@@ -25,4 +25,5 @@ pub mod recall_handle;
 pub mod record;
 pub mod request;
 pub mod response_code;
+pub mod signature;
 pub mod sys_flag;

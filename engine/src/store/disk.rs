@@ -7,6 +7,7 @@ use std::any::Any;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, IoSlice, IoSliceMut};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::UNIX_EPOCH;
@@ -141,12 +142,12 @@ impl Storage for Disk {
 }
 
 fn open(path: &Path, mode: OpenMode) -> io::Result<fs::File> {
-    fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(mode == OpenMode::Create)
-        .truncate(false)
-        .open(path)
+    let mut options = fs::OpenOptions::new();
+    options.read(true).write(true).create(mode != OpenMode::Existing).truncate(false);
+    if mode == OpenMode::CreatePrivate {
+        options.mode(0o600);
+    }
+    options.open(path)
 }
 
 /// Asks the file system once whether it knows reads that do not wait.

@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::error::StoreError;
-use super::storage::{self, Storage};
+use super::storage::{self, OpenMode, Storage};
+
+/// Files that only their owner may read.
+const SECRET_FILES: [&str; 1] = ["mqdeckAccess.json"];
 
 /// The files of a directory without a store: what a name server by itself keeps.
 pub struct ConfigDir {
@@ -65,6 +68,10 @@ pub(super) fn write(storage: &dyn Storage, path: &Path, bytes: &[u8]) -> Result<
     let (new, bak) = (with_suffix(path, ".tmp"), with_suffix(path, ".bak"));
     let replace = || {
         storage.create_dir(dir)?;
+        if path.file_name().is_some_and(|name| SECRET_FILES.iter().any(|secret| name == *secret)) {
+            // Made before it holds anything.
+            storage.open(&new, OpenMode::CreatePrivate)?;
+        }
         storage::write_whole(storage, &new, bytes)?;
         match storage.rename(path, &bak) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),

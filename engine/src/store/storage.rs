@@ -32,6 +32,8 @@ pub enum OpenMode {
     Existing,
     /// It is made when it is not there.
     Create,
+    /// The same; only its owner may read it.
+    CreatePrivate,
 }
 
 /// One entry of a directory.

@@ -183,7 +183,7 @@ fn cut(content: &Content, keep: &mut impl FnMut() -> bool) -> Content {
 
 impl Storage for TestStorage {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
-        if mode == OpenMode::Create {
+        if mode != OpenMode::Existing {
             let mut tree = lock(&self.tree);
             if !tree.dirs.contains(path.parent().unwrap_or(path)) {
                 return Err(io::ErrorKind::NotFound.into());

@@ -2,6 +2,7 @@
 
 pub mod ack;
 pub mod admin;
+pub mod auth;
 mod bytes_text;
 pub mod group;
 pub mod heartbeat;
@@ -149,6 +150,26 @@ fn administer(broker: &Arc<Broker>, cx: &Cx, request: Request<'_>, frame: &Frame
         Request::SwitchTimer(header) => upkeep::switch_timer(&header).into(),
         Request::UpdateBrokerConfig(_) => admin::update_config(broker, cx, body).into(),
 
+        other => access(broker, cx, other, frame),
+    }
+}
+
+/// The requests that are about users and rules.
+fn access(broker: &Arc<Broker>, cx: &Cx, request: Request<'_>, frame: &Frame) -> Outcome {
+    let body = &frame.body;
+    let asker = || frame.decode().map(|header| auth::Asker::of(&header)).unwrap_or_default();
+    match request {
+        Request::CreateUser(header) => auth::create_user(broker, cx, &asker(), &header, body),
+        Request::UpdateUser(header) => auth::update_user(broker, cx, &asker(), &header, body),
+        Request::DeleteUser(header) => auth::delete_user(broker, cx, &asker(), &header),
+        Request::GetUser(header) => auth::get_user(broker, &asker(), &header),
+        Request::ListUsers(header) => auth::list_users(broker, &asker(), &header),
+        Request::CreateAcl(header) | Request::UpdateAcl(header) => {
+            auth::put_acl(broker, cx, &header, body)
+        }
+        Request::DeleteAcl(header) => auth::delete_acl(broker, cx, &header),
+        Request::GetAcl(header) => auth::get_acl(broker, &header),
+        Request::ListAcls(header) => auth::list_acls(broker, &header),
         // Names and pushes never come here: their lanes are refused before.
         _ => unsupported(frame.decode().map_or(0, |header| header.code)).into(),
     }

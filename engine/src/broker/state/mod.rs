@@ -1,5 +1,6 @@
 //! What a broker remembers. Each file one subject and one lock; none is held while the store is called.
 
+pub mod access;
 pub mod connections;
 pub mod delay_offsets;
 pub mod filters;

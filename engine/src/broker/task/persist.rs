@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::housekeeping::due;
 use crate::broker::Broker;
 use crate::broker::handle::{offset, request_mode};
-use crate::broker::state::settings;
+use crate::broker::state::{access, settings};
 use crate::protocol::body::group_config::SubscriptionGroupWrapper;
 use crate::protocol::body::offsets::{ConsumerOffsets, DelayOffsets};
 use crate::protocol::body::topic_config::TopicConfigSerializeWrapper;
@@ -164,6 +164,8 @@ pub fn load_positions(broker: &Broker) -> Result<(), StoreError> {
     for (level, offset) in delay.offset_table {
         broker.delay_offsets.set(level, offset);
     }
+    let users = load(&broker.store, access::FILE)?;
+    broker.access.restore(users, &broker.config);
     broker.filters.restore(load(&broker.store, FILTERS)?, broker.clock.wall_ms());
     let trimmed: crate::broker::state::trim::Minima = load(&broker.store, TRIM)?;
     for (topic, queues) in trimmed {

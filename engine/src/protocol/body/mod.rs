@@ -5,6 +5,7 @@
 //! [`json_dialect`](super::json_dialect) only. Spec: remoting.md §8.1, §10, §11; admin.md §4.
 #![allow(missing_docs, reason = "members carry the wire's names; the spec explains them")]
 
+pub mod auth;
 pub mod connection;
 pub mod filter_data;
 pub mod group_config;

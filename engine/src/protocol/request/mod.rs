@@ -1,5 +1,6 @@
 //! Headers of requests and responses, by family (remoting.md §11). Each is declared once.
 
+pub mod auth;
 pub mod broker;
 pub mod client;
 pub mod group;
