@@ -75,6 +75,11 @@ impl Target {
         vec![Self::local(settings)]
     }
 
+    /// Whether it is the engine of this machine.
+    pub fn is_local(&self) -> bool {
+        self.name == LOCAL
+    }
+
     /// The engine of this machine.
     pub fn local(settings: &Settings) -> Self {
         let port = settings.values.namesrv.listen_port;
@@ -109,7 +114,7 @@ impl Session {
         let read_only = settings.values.read_only || target.read_only;
         let mut config = ClusterConfig::new(target.namesrv.clone(), runtime.handle().clone());
         config.read_only = read_only;
-        config.credentials = settings.credentials(target.name == LOCAL)?;
+        config.credentials = settings.credentials(target.is_local())?;
         config.tls = settings.client_tls()?;
         if let Some(timeout) = common.timeout {
             config.timeout = timeout;
