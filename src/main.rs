@@ -25,6 +25,7 @@ use output::Code;
 use settings::Settings;
 
 fn main() -> ExitCode {
+    cmd::complete::answer();
     let args = match Args::try_parse() {
         Ok(args) => args,
         // Help and version are what was asked for; clap prints them whole.

@@ -37,7 +37,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
     signals::on_signal(told, || ())?;
     let engine = start(config, &mut log)?;
     let (namesrv, broker) = (engine.namesrv_addr(), engine.broker_addr());
-    let metrics = match metrics(settings, namesrv) {
+    let metrics = match metrics(settings, &engine) {
         Ok(metrics) => metrics,
         Err(error) => {
             engine.stop()?;
@@ -55,10 +55,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
 }
 
 /// Offers metrics when that is configured, by a client on a runtime of its own.
-fn metrics(
-    settings: &Settings,
-    namesrv: SocketAddr,
-) -> anyhow::Result<Option<(Runtime, SocketAddr)>> {
+fn metrics(settings: &Settings, engine: &Engine) -> anyhow::Result<Option<(Runtime, SocketAddr)>> {
     let Some(addr) = settings.values.metrics_listen else { return Ok(None) };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -67,7 +64,9 @@ fn metrics(
         .build()?;
     let config = ClusterConfig {
         read_only: true,
-        ..ClusterConfig::new(vec![namesrv.to_string()], runtime.handle().clone())
+        credentials: settings.credentials(true)?,
+        tls: engine.tls(),
+        ..ClusterConfig::new(vec![engine.namesrv_addr().to_string()], runtime.handle().clone())
     };
     let addr = crate::metrics::start(&Cluster::connect(config), &settings::state_dir()?, addr)?;
     Ok(Some((runtime, addr)))

@@ -270,7 +270,7 @@ fn what_needs_no_cluster_works_without_one() {
         assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{args:?}");
         ended.out
     };
-    assert!(out(&["completions", "bash"]).contains("complete -F _mqdeck"));
+    assert!(out(&["completions", "bash"]).contains("COMPLETE=\"bash\""));
     assert!(out(&["completions", "zsh"]).starts_with("#compdef mqdeck"));
     assert!(out(&["man"]).contains(".TH mqdeck 1"));
     let dir = home.path().join("man");
@@ -414,4 +414,42 @@ fn conditions_select_rows_and_decide_the_exit_code() {
     assert_eq!(lines("key=k-3 | key=k-4"), 2);
     assert_eq!(lines("born<-1h"), 0);
     assert_eq!(lines("/\"n\":[12]\\}/ size<1kB"), 2);
+}
+
+#[test]
+fn names_are_completed_from_the_cluster_and_then_from_what_was_seen() {
+    let play = Playground::start();
+    play.topic("orders", 1);
+    play.topic("order-events", 1);
+    play.topic("invoices", 1);
+    play.commit("billing", "orders", 0, 0);
+    let complete = |words: &[&str], namesrv: &str| {
+        let at = format!("--namesrv={namesrv}");
+        let line = [&["mqdeck", &at], words].concat();
+        let output = mqdeck(play.home())
+            .arg("--")
+            .args(&line)
+            .env("COMPLETE", "bash")
+            .env("_CLAP_COMPLETE_INDEX", (line.len() - 1).to_string())
+            .env("_CLAP_COMPLETE_COMP_TYPE", "9")
+            .env("_CLAP_COMPLETE_SPACE", "true")
+            .env("_CLAP_IFS", "\n")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let mut names: Vec<String> =
+            String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect();
+        names.sort();
+        names
+    };
+    let at = play.namesrv();
+    assert_eq!(complete(&["topics", "show", "ord"], &at), ["order-events", "orders"]);
+    assert_eq!(complete(&["replay", "--group", "bil"], &at), ["billing"]);
+    assert_eq!(complete(&["brokers", "show", "mq"], &at), ["mqdeck"]);
+    assert_eq!(complete(&["topics", "sho"], &at), ["show"]);
+    // Nobody answers there, but what was seen there last is known by the same name.
+    let seen = play.home().join("state/mqdeck/seen");
+    let old = std::fs::read_dir(&seen).unwrap().next().unwrap().unwrap().path();
+    std::fs::rename(old, seen.join("127.0.0.1_1")).unwrap();
+    assert_eq!(complete(&["topics", "show", "ord"], "127.0.0.1:1"), ["order-events", "orders"]);
 }

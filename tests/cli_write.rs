@@ -327,3 +327,33 @@ fn an_edited_copy_is_sent_and_an_unchanged_one_is_not() {
     assert_eq!((&last["body"], &last["tag"]), (&"{\"n\":42}".into(), &"mended".into()));
     assert_eq!(last["properties"]["MQDECK_RESENT_FROM"], "mqdeck:0:0");
 }
+
+#[test]
+fn what_is_done_in_part_is_3_with_every_item_told() {
+    let play = Playground::start();
+    play.topic("orders", 1);
+    play.send("orders", 2);
+    play.die("billing", "orders", 2);
+    let list = play.home().join("ids");
+    std::fs::write(&list, "mqdeck:0:0\nmqdeck:0:77\n").unwrap();
+    let ids = format!("@{}", list.display());
+    let resend = ["dlq", "resend", "--group", "billing", "--to", "origin", "--ids", &ids, "--yes"];
+    let ended = over(&play, &[&resend[..], &["-o", "json"]].concat());
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.err.contains("mqdeck:0:77: no such letter"), "{ended:?}");
+    assert_eq!(json(&ended.out)["sent"], 1);
+
+    let file = play.home().join("letters.jsonl");
+    let mut lines = good(&play, &["dlq", "export", "--group", "billing"]);
+    lines = lines.replacen("\"group\":\"billing\"", "\"group\":\"gone\"", 1);
+    std::fs::write(&file, lines).unwrap();
+    let import = ["dlq", "import", file.to_str().unwrap(), "--yes", "-o", "json"];
+    let ended = over(&play, &import);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    let rows = json(&ended.out);
+    let well: Vec<bool> = rows.as_array().unwrap().iter().map(|r| r["ok"] == true).collect();
+    assert_eq!(well, [false, true], "the retry topic of a group that is gone is not there");
+
+    let purge = ["dlq", "purge", "--group", "billing", "--before", "-1h", "--yes", "--confirm"];
+    assert_eq!(over(&play, &[&purge[..], &["billing"]].concat()).code, Some(4), "all are younger");
+}

@@ -1,4 +1,4 @@
-//! `mqdeck completions`, `mqdeck man`: made from the definition of the command line.
+//! `mqdeck man`: made from the definition of the command line.
 
 use std::io::Write;
 use std::path::Path;
@@ -11,14 +11,6 @@ use crate::output::{self, Code, usage};
 
 /// Name of the program.
 const NAME: &str = "mqdeck";
-
-/// Prints a completion script.
-pub fn completions(shell: clap_complete::Shell) -> anyhow::Result<Code> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Args::command(), NAME, &mut script);
-    output::print(&String::from_utf8_lossy(&script))?;
-    Ok(Code::Done)
-}
 
 /// Prints the page of the program, or writes those of all commands.
 pub fn pages(dir: Option<&Path>) -> anyhow::Result<Code> {

@@ -3,6 +3,7 @@
 
 mod broker;
 mod client;
+pub mod complete;
 mod context;
 mod dlq;
 mod doctor;
@@ -37,7 +38,7 @@ pub use session::Session;
 pub fn run(args: &Args, command: &Command, settings: &Settings) -> anyhow::Result<Code> {
     let form = args.common.output.unwrap_or_default();
     match command {
-        Command::Completions { shell } => manual::completions(*shell),
+        Command::Completions { shell } => complete::script(*shell),
         Command::Man { dir } => manual::pages(dir.as_deref()),
         Command::Keys(pick) => keys::list(form, pick),
         Command::Themes(themes) => theme::run(form, themes),

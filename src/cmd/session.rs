@@ -21,6 +21,9 @@ use crate::args::Common;
 use crate::output::{self, Code, Form, fault, usage};
 use crate::settings::{self, Settings};
 
+/// Context of the engine of this machine.
+const LOCAL: &str = "local";
+
 /// A command's connection.
 #[derive(Debug)]
 pub struct Session {
@@ -62,7 +65,7 @@ impl Target {
             return Ok(Self { name, namesrv: namesrv.0.clone(), prod: false, read_only: false });
         }
         match common.context.as_deref() {
-            None | Some("local") => Ok(Self::local(settings)),
+            None | Some(LOCAL) => Ok(Self::local(settings)),
             Some(other) => Err(usage(format!("there is no context {other:?}"))),
         }
     }
@@ -70,6 +73,11 @@ impl Target {
     /// Every cluster that is known by name.
     pub fn all(settings: &Settings) -> Vec<Self> {
         vec![Self::local(settings)]
+    }
+
+    /// Whether it is the engine of this machine.
+    pub fn is_local(&self) -> bool {
+        self.name == LOCAL
     }
 
     /// The engine of this machine.
@@ -80,7 +88,7 @@ impl Target {
             ip => ip,
         };
         let namesrv = vec![std::net::SocketAddr::new(ip, port).to_string()];
-        Self { name: "local".to_owned(), namesrv, prod: false, read_only: false }
+        Self { name: LOCAL.to_owned(), namesrv, prod: false, read_only: false }
     }
 }
 
@@ -106,6 +114,8 @@ impl Session {
         let read_only = settings.values.read_only || target.read_only;
         let mut config = ClusterConfig::new(target.namesrv.clone(), runtime.handle().clone());
         config.read_only = read_only;
+        config.credentials = settings.credentials(target.is_local())?;
+        config.tls = settings.client_tls()?;
         if let Some(timeout) = common.timeout {
             config.timeout = timeout;
         }

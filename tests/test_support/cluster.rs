@@ -20,8 +20,7 @@ pub struct Playground {
     runtime: Runtime,
     /// The client that fills it.
     pub cluster: Arc<Cluster>,
-    engine: Option<Engine>,
-    _data: TempDir,
+    inside: Option<(Engine, TempDir)>,
     home: TempDir,
 }
 
@@ -31,18 +30,21 @@ impl Playground {
         Self::with(|_| {})
     }
 
-    /// Starts with a changed configuration.
+    /// Starts with a changed configuration; with `MQDECK_TEST_NAMESRV=host:port` over a running
+    /// cluster instead, for single tests whose topics are not there yet.
     pub fn with(change: impl FnOnce(&mut engine::config::EngineConfig)) -> Self {
-        let (engine, data) = engine(change);
+        let outside = std::env::var("MQDECK_TEST_NAMESRV").ok();
+        let inside = outside.is_none().then(|| engine(change));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
-        let namesrv = vec![engine.namesrv_addr().to_string()];
+        let own = inside.as_ref().map(|(engine, _)| engine.namesrv_addr().to_string());
+        let namesrv = own.or(outside).into_iter().collect();
         let cluster = Cluster::connect(ClusterConfig::new(namesrv, runtime.handle().clone()));
         let home = TempDir::new().unwrap();
-        Self { runtime, cluster, engine: Some(engine), _data: data, home }
+        Self { runtime, cluster, inside, home }
     }
 
     /// Address of the name server.
@@ -62,7 +64,8 @@ impl Playground {
 
     /// Address of the broker.
     pub fn broker(&self) -> String {
-        self.engine.as_ref().unwrap().broker_addr().to_string()
+        let info = self.wait(self.cluster.cluster_info()).unwrap();
+        info.broker_addr_table.values().find_map(|data| data.master()).unwrap().to_owned()
     }
 
     /// Makes a topic and waits for its route.
@@ -102,6 +105,7 @@ impl Playground {
     pub fn die(&self, group: &str, topic: &str, letters: usize) {
         let config = PushConfig {
             max_reconsume_times: Some(0),
+            concurrency: 1, // so that letters lie in the order of their messages
             from: ConsumeFrom::First,
             ..PushConfig::new(group)
         };
@@ -125,7 +129,7 @@ impl Playground {
 impl Drop for Playground {
     fn drop(&mut self) {
         self.cluster.close();
-        if let Some(engine) = self.engine.take() {
+        if let Some((engine, _)) = self.inside.take() {
             // A test that failed has said so already.
             let _ = engine.stop();
         }
