@@ -14,8 +14,10 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::data::Problem;
+use crate::data::plan::ItemOutcome;
 use crate::effect::{AuditNote, Effect, Steer};
 use crate::event::{Event, Ticket};
+use crate::journal::{Item, Plan, Running, Stage};
 use crate::ledger::Ledger;
 use crate::messages;
 use crate::model::clock::Zone;
@@ -42,6 +44,17 @@ impl Who {
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             context: context.to_owned(),
         }
+    }
+}
+
+const fn stage(outcome: &ItemOutcome) -> Stage {
+    match outcome {
+        ItemOutcome::Done(_) => Stage::Done,
+        ItemOutcome::Unchanged => Stage::Unchanged,
+        ItemOutcome::Refused(_) => Stage::Refused,
+        ItemOutcome::Unknown(_) => Stage::Unknown,
+        ItemOutcome::Gone => Stage::Gone,
+        ItemOutcome::NotTried => Stage::NotTried,
     }
 }
 
@@ -125,6 +138,51 @@ impl Executor {
             command: note.command.clone(),
             ..self.line(ticket, note, "started")
         })
+    }
+
+    /// Writes the plan of a job. Without it the change must not start.
+    fn begin_job(&self, note: &AuditNote, group: &str, items: Vec<Item>) -> Option<Running> {
+        let plan = Plan {
+            job: 0,
+            at_ms: self.cluster.now_ms(),
+            user: self.who.user.clone(),
+            host: self.who.host.clone(),
+            process: std::process::id(),
+            context: self.who.context.clone(),
+            action: note.action.to_owned(),
+            preview: note.preview.clone(),
+            command: note.command.clone(),
+            group: group.to_owned(),
+            items,
+        };
+        let begun = match &self.state {
+            Some(state) => state.journal().and_then(|journal| journal.begin(plan)),
+            None => Err(std::io::Error::other("there is no state directory")),
+        };
+        match begun {
+            Ok(running) => Some(running),
+            Err(why) => {
+                self.tell(Event::CannotAudit(format!("the job cannot be journaled: {why}")));
+                None
+            }
+        }
+    }
+
+    /// Journals how a step stands; a step that cannot be journaled is told, and goes on.
+    fn step(&self, job: &mut Running, item: usize, outcome: Option<&ItemOutcome>) {
+        let written = match outcome {
+            None => job.step(item, Stage::Begun, ""),
+            Some(outcome) => job.step(item, stage(outcome), &outcome.text()),
+        };
+        if let Err(why) = written {
+            self.tell(Event::CannotAudit(format!("the job cannot be journaled: {why}")));
+        }
+    }
+
+    fn end_job(&self, job: &mut Running, outcome: &str) {
+        if let Err(why) = job.end(self.cluster.now_ms(), outcome) {
+            self.tell(Event::CannotAudit(format!("the job cannot be journaled: {why}")));
+        }
     }
 
     /// Writes the line after a change.

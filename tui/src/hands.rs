@@ -44,6 +44,8 @@ pub struct Ended {
     pub items: Vec<ItemOutcome>,
     /// Why it stopped before its end.
     pub stopped: Option<String>,
+    /// Number of the job; none when it never began.
+    pub job: Option<u64>,
 }
 
 impl Hands {
@@ -110,7 +112,7 @@ impl Hands {
             Event::ReplayDone(of, stopped) if of == ticket => Some(stopped),
             _ => None,
         });
-        Ended { items, stopped }
+        Ended { items, stopped, job: self.newest_job() }
     }
 
     /// Looks letters up before they are sent back, as the dialog does.
@@ -138,7 +140,7 @@ impl Hands {
             Event::ResendDone(of, stopped) if of == ticket => Some(stopped),
             _ => None,
         });
-        Ended { items, stopped }
+        Ended { items, stopped, job: self.newest_job() }
     }
 
     /// Writes the audit line of a change that is not a job; without it the change must not start.
@@ -182,6 +184,26 @@ impl Hands {
             ledger.add(line);
         }
         Ok(())
+    }
+
+    /// The jobs of this machine.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn journal(&self) -> std::io::Result<crate::journal::Journal> {
+        self.state()?.journal()
+    }
+
+    /// Name of this machine, by which jobs are told apart.
+    pub fn host(&self) -> &str {
+        &self.executor.who.host
+    }
+
+    /// The job that this process began last.
+    fn newest_job(&self) -> Option<u64> {
+        let jobs = self.journal().and_then(|journal| journal.all()).ok()?;
+        let own = jobs.iter().rev().find(|job| job.plan.process == std::process::id())?;
+        Some(own.plan.job)
     }
 
     fn state(&self) -> std::io::Result<&StateDir> {

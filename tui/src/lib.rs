@@ -18,6 +18,8 @@ mod fixtures;
 pub mod hands;
 mod input;
 #[allow(missing_docs)] // as above
+pub mod journal;
+#[allow(missing_docs)] // as above
 pub mod keymap;
 #[allow(missing_docs)] // as above
 pub mod ledger;
