@@ -190,18 +190,6 @@ impl Settings {
         })
     }
 
-    /// What a name server by itself is started with: a directory of its own, unless one is named.
-    ///
-    /// # Errors
-    /// As [`Self::engine`].
-    pub fn namesrv(&self) -> anyhow::Result<EngineConfig> {
-        let mut config = self.engine()?;
-        if self.values.data_dir.is_none() {
-            config.data_dir = platform()?.data_dir().join("mqdeck-namesrv");
-        }
-        Ok(config)
-    }
-
     /// TLS of the console towards a cluster that it is attached to.
     ///
     /// # Errors
@@ -234,6 +222,18 @@ impl Settings {
             secret_key,
             security_token: std::env::var("MQDECK_SECURITY_TOKEN").ok(),
         }))
+    }
+
+    /// What a name server by itself is started with: a directory of its own, unless one is named.
+    ///
+    /// # Errors
+    /// As [`Self::engine`].
+    pub fn namesrv(&self) -> anyhow::Result<EngineConfig> {
+        let mut config = self.engine()?;
+        if self.values.data_dir.is_none() {
+            config.data_dir = platform()?.data_dir().join("mqdeck-namesrv");
+        }
+        Ok(config)
     }
 
     fn data_dir(&self) -> anyhow::Result<PathBuf> {

@@ -3,6 +3,8 @@
 //! No I/O and no clock in here: time comes with events, wishes leave as effects. Drawing is in
 //! `screen`, dialogs decide in `dialog`. Spec: console-ux.md §4, §5, §17.
 
+mod list;
+
 use std::collections::HashMap;
 
 use crate::data::Picture;
@@ -11,7 +13,7 @@ use crate::effect::{Effect, Exit, Watch};
 use crate::event::{Code, Event, Key, Ticket};
 use crate::keymap::{self, Action, Found, Kind, Layer};
 use crate::model::clock::{TimeMode, Zone};
-use crate::place::{At, Place};
+use crate::place::{At, Place, TraceAt};
 use crate::screen;
 use crate::widget::input::Field;
 
@@ -56,6 +58,8 @@ pub enum InputKind {
     Filter,
     ToTime,
     ToOffset,
+    /// Id or key of a message.
+    Trace,
 }
 
 /// Keys that wait for the next one.
@@ -184,6 +188,7 @@ impl App {
                 Kind::Ladder => At::Ladder,
                 Kind::Dead => At::Dead,
                 Kind::Brokers => At::Brokers,
+                Kind::Trace => At::Trace(Box::new(TraceAt::unasked())),
                 _ => At::Overview,
             })
         });
@@ -262,6 +267,7 @@ fn on_answer(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Snapshot(snapshot) => app.live.take(*snapshot),
         Event::Messages(ticket, result) => screen::messages::took(app, ticket, result),
         Event::Where(ticket, result) => screen::inspector::took(app, ticket, result),
+        Event::Traced(ticket, result) => screen::trace::took(app, ticket, result),
         Event::LastChange(text) => app.last_change = Some(text),
         Event::CannotAudit(why) => {
             app.read_only = Some(format!("read-only: {why}"));
@@ -315,7 +321,7 @@ fn on_key(app: &mut App, key: Key) -> Vec<Effect> {
         Pending::Sort => {
             app.pending = Pending::None;
             if let Code::Char(letter) = key.code {
-                sort_by(app, letter);
+                list::sort_by(app, letter);
             }
             Vec::new()
         }
@@ -398,6 +404,7 @@ fn act(app: &mut App, action: Action, writes: bool) -> Vec<Effect> {
         Action::GoLadder => app.go(Kind::Ladder),
         Action::GoDead => app.go(Kind::Dead),
         Action::GoBrokers => app.go(Kind::Brokers),
+        Action::GoTrace => return go_trace(app),
         Action::Help => app.help = Some(0),
         Action::Back => back(app),
         Action::Close => return close(app),
@@ -407,7 +414,7 @@ fn act(app: &mut App, action: Action, writes: bool) -> Vec<Effect> {
         Action::TimeCycle => app.time_mode = app.time_mode.next(),
         Action::Filter => open_filter(app),
         Action::Sort => app.pending = Pending::Sort,
-        Action::Reverse => reverse(app),
+        Action::Reverse => list::reverse(app),
         Action::Faster => return interval(app, -1),
         Action::Slower => return interval(app, 1),
         Action::Refresh => return vec![Effect::Refresh],
@@ -421,11 +428,22 @@ fn act(app: &mut App, action: Action, writes: bool) -> Vec<Effect> {
         | Action::HalfDown
         | Action::HalfUp
         | Action::PageDown
-        | Action::PageUp => moved(app, action),
-        Action::Mark | Action::MarkAll | Action::UnmarkAll | Action::Invert => mark(app, action),
+        | Action::PageUp => list::moved(app, action),
+        Action::Mark | Action::MarkAll | Action::UnmarkAll | Action::Invert => {
+            list::mark(app, action);
+        }
         other => return screen::act(app, other),
     }
     Vec::new()
+}
+
+/// Opens the screen; what is asked for is typed at once.
+fn go_trace(app: &mut App) -> Vec<Effect> {
+    app.go(Kind::Trace);
+    match &app.place().at {
+        At::Trace(at) if at.what.is_empty() => screen::trace::open(app, None),
+        _ => Vec::new(),
+    }
 }
 
 fn back(app: &mut App) {
@@ -473,74 +491,6 @@ fn suspend(app: &mut App) -> Vec<Effect> {
     vec![Effect::Suspend]
 }
 
-fn moved(app: &mut App, action: Action) {
-    if let At::Message(_) = app.place().at {
-        screen::inspector::scroll(app, action);
-        return;
-    }
-    let keys = screen::keys(app);
-    let list = app.place_mut().list_mut();
-    let at = list.at(&keys).unwrap_or(0);
-    let page = list.page.get().max(1);
-    let to = match action {
-        Action::Down => at.saturating_add(1),
-        Action::Up => at.saturating_sub(1),
-        Action::Last => usize::MAX,
-        Action::HalfDown => at.saturating_add(page.div_ceil(2)),
-        Action::HalfUp => at.saturating_sub(page.div_ceil(2)),
-        Action::PageDown => at.saturating_add(page),
-        Action::PageUp => at.saturating_sub(page),
-        _ => 0,
-    };
-    list.go(&keys, to);
-}
-
-fn mark(app: &mut App, action: Action) {
-    let keys = screen::keys(app);
-    let list = app.place_mut().list_mut();
-    match action {
-        Action::MarkAll => list.marks.extend(keys),
-        Action::UnmarkAll => list.marks.clear(),
-        Action::Invert => {
-            for key in keys {
-                if !list.marks.remove(&key) {
-                    list.marks.insert(key);
-                }
-            }
-        }
-        _ => {
-            if let Some(at) = list.at(&keys) {
-                if !list.marks.remove(&keys[at]) {
-                    list.marks.insert(keys[at].clone());
-                }
-                list.go(&keys, at + 1);
-            }
-        }
-    }
-}
-
-fn sort_by(app: &mut App, letter: char) {
-    if !screen::sort_letters(app).iter().any(|(l, _)| *l == letter) {
-        app.tell(format!("no column sorts by {letter}"));
-        return;
-    }
-    let list = app.place_mut().list_mut();
-    let descending = match list.sort {
-        Some((same, descending)) if same == letter => !descending,
-        _ => letter != 'g',
-    };
-    list.sort = Some((letter, descending));
-}
-
-fn reverse(app: &mut App) {
-    let first = screen::sort_letters(app).first().map(|(l, _)| *l);
-    let list = app.place_mut().list_mut();
-    list.sort = match list.sort {
-        Some((letter, descending)) => Some((letter, !descending)),
-        None => first.map(|letter| (letter, true)),
-    };
-}
-
 fn open_filter(app: &mut App) {
     let text = app.place().list().filter.clone();
     app.input = Some(Input { kind: InputKind::Filter, field: Field::with(&text), error: None });
@@ -586,7 +536,11 @@ fn enter(app: &mut App) -> Vec<Effect> {
     if input.kind == InputKind::Filter {
         return Vec::new();
     }
-    match screen::messages::jump(app, input.kind, input.field.text()) {
+    let done = match input.kind {
+        InputKind::Trace => screen::trace::typed(app, input.field.text()),
+        kind => screen::messages::jump(app, kind, input.field.text()),
+    };
+    match done {
         Ok(effects) => effects,
         Err(error) => {
             app.input = Some(Input { error: Some(error), ..input });

@@ -76,6 +76,7 @@ pub enum Effect {
     Refresh,
     ReadMessages(Ticket, QueueRef, From),
     FindWhere(Ticket, Arc<crate::data::Message>),
+    FindTrace(Ticket, Arc<str>),
     ScanLadder,
     PlanReplay(Ticket, ReplayAsk),
     RunReplay(Ticket, Arc<ReplayPlan>, AuditNote),

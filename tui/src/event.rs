@@ -2,6 +2,7 @@
 
 use crate::data::plan::{ItemOutcome, ReplayPlan, ResendPlan};
 use crate::data::{MessagePage, Problem, Snapshot, Where};
+use crate::survey::trace::Life;
 
 /// A key without the terminal's library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -62,6 +63,7 @@ pub enum Event {
     Snapshot(Box<Snapshot>),
     Messages(Ticket, Result<MessagePage, Problem>),
     Where(Ticket, Result<Vec<Where>, Problem>),
+    Traced(Ticket, Result<Box<Life>, Problem>),
     ReplayPlanned(Ticket, Result<Box<ReplayPlan>, Problem>),
     ReplayItem(Ticket, usize, ItemOutcome),
     /// A running replay ended; the text says why it stopped early.

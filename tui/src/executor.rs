@@ -10,6 +10,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 
 use engine::client::{ClientError, Cluster};
+use engine::protocol::names;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -23,6 +24,7 @@ use crate::messages;
 use crate::model::clock::Zone;
 use crate::poll::{Order, problem};
 use crate::state_dir::{AuditLine, LedgerLine, StateDir};
+use crate::survey::trace;
 
 /// How running changes are steered.
 type Steers = Arc<Mutex<BTreeMap<Ticket, Steer>>>;
@@ -95,6 +97,12 @@ impl Executor {
                 self.handle.spawn(async move {
                     let found = messages::wheres(&me.cluster, &message).await;
                     me.tell(Event::Where(ticket, me.answer(found)));
+                });
+            }
+            Effect::FindTrace(ticket, what) => {
+                self.handle.spawn(async move {
+                    let life = trace::look(&me.cluster, names::TRACE_TOPIC, &what).await;
+                    me.tell(Event::Traced(ticket, me.answer(life.map(Box::new))));
                 });
             }
             Effect::PlanReplay(ticket, ask) => {

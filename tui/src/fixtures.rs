@@ -20,6 +20,7 @@ use crate::data::{Alert, Fig, Link, Name, Part, Picture, Problem};
 use crate::model::clock::{Zone, utc};
 use crate::model::group_state::GroupState;
 use crate::model::trend::Trend;
+use crate::survey::trace::{Event as TraceEvent, Life, Step};
 use Fig::Known;
 
 /// +08:00.
@@ -551,6 +552,45 @@ pub fn wheres() -> Vec<Where> {
             text: "passed · not in its retry topic, not in its dead letters".to_owned(),
         },
     ]
+}
+
+/// The life of inv-2201: sent, tried, dead.
+pub fn life() -> Life {
+    let event = |step, time: &str, group: &str, client: &str| TraceEvent {
+        at_ms: at(time),
+        step,
+        group: group.to_owned(),
+        client: client.to_owned(),
+        result: String::new(),
+        cost_ms: None,
+        attempt: None,
+        request: String::new(),
+        topic: "invoices".to_owned(),
+    };
+    let mut events = vec![TraceEvent {
+        result: "ok".to_owned(),
+        cost_ms: Some(3),
+        ..event(Step::Sent, "09:17:40", "erp-out", "10.1.4.22")
+    }];
+    let tries = [("09:17:40", "exception"), ("09:17:50", "exception"), ("09:18:20", "timeout")];
+    for (attempt, (time, cause)) in tries.into_iter().enumerate() {
+        let request = format!("R{attempt}");
+        let attempt = Some(attempt as i64);
+        let given = event(Step::Given, time, "billing", "10.1.4.44@77");
+        events.push(TraceEvent { attempt, request: request.clone(), ..given.clone() });
+        events.push(TraceEvent {
+            step: Step::Consumed,
+            result: cause.to_owned(),
+            cost_ms: Some(12),
+            request,
+            ..given
+        });
+    }
+    events.push(TraceEvent {
+        topic: "%DLQ%billing".to_owned(),
+        ..event(Step::Dead, "14:03:21", "billing", "")
+    });
+    Life { events, exists: true, matches: Vec::new() }
 }
 
 /// Dead letters of billing, newest first.

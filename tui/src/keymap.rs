@@ -14,6 +14,7 @@ pub enum Action {
     GoLadder,
     GoDead,
     GoBrokers,
+    GoTrace,
     Help,
     Back,
     Close,
@@ -53,6 +54,9 @@ pub enum Action {
     OpenDead,
     OpenRetry,
     OpenGroup,
+    OpenTrace,
+    /// Asks for another thing to look at.
+    Another,
     Older,
     Newer,
     ToTime,
@@ -91,6 +95,7 @@ pub enum Kind {
     Ladder,
     Dead,
     Brokers,
+    Trace,
 }
 
 /// One row of the table.
@@ -150,6 +155,11 @@ pub const TABLE: &[Binding] = &[
     b(A::TabNext, "tab.next", &["}"], at(K::Message), "next tab", 10),
     b(A::TabPrev, "tab.prev", &["{"], at(K::Message), "previous tab", 0),
     b(A::CopyBody, "copy.body", &["y b"], at(K::Message), "copy body", 14),
+    b(A::OpenTrace, "open.trace", &["o T"], at(K::Message), "trace", 15),
+    b(A::OpenTrace, "open.trace", &["o T"], at(K::Messages), "trace", 15),
+    b(A::OpenTrace, "open.trace", &["o T"], at(K::Dead), "trace", 16),
+    b(A::Open, "open", &["enter"], at(K::Trace), "open", 10),
+    b(A::Another, "trace.ask", &["n"], at(K::Trace), "another id or key", 11),
     b(A::Open, "open", &["enter"], at(K::Groups), "open", 10),
     w(b(A::Replay, "replay", &["r"], at(K::Groups), "replay", 11)),
     b(A::OpenDead, "open.dead", &["o d"], at(K::Groups), "dead", 12),
@@ -196,6 +206,7 @@ pub const TABLE: &[Binding] = &[
     b(A::GoLadder, "go.retry", &["4"], Global, "Retry", 0),
     b(A::GoDead, "go.dead", &["5"], Global, "Dead letters", 0),
     b(A::GoBrokers, "go.brokers", &["7"], Global, "Brokers", 0),
+    b(A::GoTrace, "go.trace", &["T"], Global, "Trace", 0),
     b(A::Freeze, "freeze", &["p"], Global, "freeze", 40),
     b(A::Faster, "faster", &["+"], Global, "shorter interval", 0),
     b(A::Slower, "slower", &["-"], Global, "longer interval", 0),

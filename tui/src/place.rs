@@ -7,6 +7,7 @@ use crate::data::{Message, MessagePage, Name, Problem, Where};
 use crate::effect::{From, QueueRef};
 use crate::event::Ticket;
 use crate::keymap::Kind;
+use crate::survey::trace::Life;
 use crate::widget::table::List;
 
 /// Lists of a place: the main one and the second pane.
@@ -45,6 +46,24 @@ pub struct MessageAt {
     pub lines: Cell<usize>,
     pub ticket: Ticket,
     pub found: Option<Result<Vec<Where>, Problem>>,
+    /// What traces tell of it, once they were asked.
+    pub life: Option<Result<Box<Life>, Problem>>,
+}
+
+/// The life of a message.
+#[derive(Clone, Debug)]
+pub struct TraceAt {
+    /// Its id or a key; empty before anything was asked.
+    pub what: Arc<str>,
+    pub ticket: Ticket,
+    pub found: Option<Result<Box<Life>, Problem>>,
+}
+
+impl TraceAt {
+    /// Nothing was asked yet.
+    pub fn unasked() -> Self {
+        Self { what: "".into(), ticket: 0, found: None }
+    }
 }
 
 impl MessageAt {
@@ -67,6 +86,7 @@ pub enum At {
     Ladder,
     Dead,
     Brokers,
+    Trace(Box<TraceAt>),
 }
 
 impl At {
@@ -83,6 +103,7 @@ impl At {
             Self::Ladder => Kind::Ladder,
             Self::Dead => Kind::Dead,
             Self::Brokers => Kind::Brokers,
+            Self::Trace(_) => Kind::Trace,
         }
     }
 }

@@ -35,6 +35,7 @@ use crate::decide::pull_status::Extent;
 use crate::decide::route::{self, Template, Unknown};
 use crate::decide::{Refusal, config_change};
 use crate::protocol::body::group_config::SubscriptionGroupConfig;
+use crate::protocol::body::topic_config::TopicConfig;
 use crate::protocol::ids::UniqueKeys;
 use crate::protocol::names;
 use crate::protocol::perm::Perm;
@@ -176,6 +177,22 @@ impl Broker {
         self.persist.topics_changed();
         if let Some(wake) = &*super::state::lock(&self.topics_changed) {
             wake();
+        }
+    }
+
+    /// Topics that are ordered from now on; those that are not here are passed over.
+    pub(crate) fn make_ordered<'a>(&self, topics: impl Iterator<Item = &'a str>) {
+        let now_ms = self.clock.wall_ms();
+        let mut changed = false;
+        for topic in topics.filter_map(|name| self.topics.get(name)) {
+            if !topic.config.order {
+                tracing::info!(topic = &*topic.name, "ordered, as the name server lists it");
+                let config = TopicConfig { order: true, ..topic.config.clone() };
+                changed |= self.topics.put(config, now_ms);
+            }
+        }
+        if changed {
+            self.topics_changed();
         }
     }
 

@@ -13,14 +13,13 @@ use tokio::task::JoinHandle;
 
 use super::shell::{NameFiles, NamesrvService};
 use super::{
-    EngineError, NET_STOP, admission, listener, local_port, name_server, runtime, tls_reload,
+    Admission, EngineError, NET_STOP, admission, listener, local_port, name_server, runtime, tls,
+    tls_reload,
 };
 use crate::clock::{Clock, SystemClock};
 use crate::config::EngineConfig;
 use crate::decide::expiry::BROKER_SCAN_MS;
 use crate::namesrv::NameServer;
-use crate::net::listener::Admission;
-use crate::net::tls;
 use crate::store::{ConfigDir, Disk};
 
 /// A running name server without a broker.
@@ -39,6 +38,7 @@ impl NameServerAlone {
     /// # Errors
     /// [`EngineError`]: a port that is taken, a directory that somebody has.
     pub fn start(config: &EngineConfig) -> Result<Self, EngineError> {
+        let tls = config.tls.clone().map(tls::Server::load).transpose()?;
         let runtime = runtime(config).map_err(EngineError::Thread)?;
         let listen = SocketAddr::new(config.listen, config.namesrv.listen_port);
         let socket = {
@@ -50,7 +50,6 @@ impl NameServerAlone {
                 source,
             })?
         };
-        let tls = config.tls.clone().map(tls::Server::load).transpose()?;
         let port = local_port(&socket);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let files = ConfigDir::open(Arc::new(Disk), config.data_dir.clone())?;

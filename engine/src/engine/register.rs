@@ -12,16 +12,21 @@ use tokio::sync::{Mutex, Notify, watch};
 
 use crate::broker::Broker;
 use crate::decide::permission;
+use crate::namesrv::ORDER_TOPIC_NAMESPACE;
 use crate::net::{Connection, Limits, Service, connection, tls};
 use crate::protocol::body::register::{RegisterBrokerBody, crc};
+use crate::protocol::body::route::KvTable;
 use crate::protocol::body::topic_config::TopicConfigSerializeWrapper;
-use crate::protocol::code::{QUERY_DATA_VERSION, REGISTER_BROKER, UNREGISTER_BROKER};
+use crate::protocol::code::{
+    GET_KVLIST_BY_NAMESPACE, QUERY_DATA_VERSION, REGISTER_BROKER, UNREGISTER_BROKER,
+};
 use crate::protocol::ext_fields::Fields;
 use crate::protocol::frame::Frame;
 use crate::protocol::header::{Language, Outgoing};
 use crate::protocol::json_dialect;
 use crate::protocol::perm::Perm;
 use crate::protocol::request::register::{DataVersionResponse, RegisterBroker, UnregisterBroker};
+use crate::protocol::request::route::NamespaceOf;
 
 /// Pause between questions.
 const EVERY: Duration = Duration::from_secs(10);
@@ -132,7 +137,24 @@ impl Registrar {
         let header = answer.decode().map_err(|error| error.to_string())?;
         let changed = header.code != 0
             || DataVersionResponse::decode(&header.ext).map_or(true, |response| response.changed);
-        if changed { self.register(&conn, wrapper).await } else { Ok(()) }
+        if changed {
+            self.register(&conn, wrapper).await?;
+        }
+        self.adopt_order(&conn).await
+    }
+
+    /// Topics that the name server lists as ordered become ordered here (semantics.md §14).
+    async fn adopt_order(&self, conn: &Connection) -> Result<(), String> {
+        let of = NamespaceOf { namespace: ORDER_TOPIC_NAMESPACE };
+        let question = Outgoing::request(GET_KVLIST_BY_NAMESPACE, 0, of.into(), Bytes::new());
+        let answer = call(conn, question).await?;
+        // Without such a list there is nothing to adopt.
+        if answer.decode().is_ok_and(|header| header.code == 0)
+            && let Ok(list) = json_dialect::from_slice::<KvTable>(&answer.body)
+        {
+            self.broker.make_ordered(list.table.keys().map(String::as_str));
+        }
+        Ok(())
     }
 
     async fn register(

@@ -22,7 +22,7 @@ use crate::protocol::code::Request;
 use crate::protocol::frame::{Frame, Serialization};
 use crate::protocol::header::{Header, Outgoing};
 use crate::protocol::response_code;
-use crate::store::{Arrival, ConfigDir, Store, StoreError};
+use crate::store::{Arrival, ConfigDir, JsonDone, Store, StoreError};
 
 /// File of the name server's settings.
 pub const KV_FILE: &str = "kvConfig.json";
@@ -146,10 +146,14 @@ pub enum NameFiles {
 }
 
 impl NameFiles {
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+    /// Replaces a file and tells how it went: on the broker's disk thread, or here with the other
+    /// connections moved to another worker.
+    fn submit(&self, name: &str, bytes: Vec<u8>, done: JsonDone) {
         match self {
-            Self::Store(store) => store.write_json(name, bytes),
-            Self::Alone(dir) => dir.write_json(name, bytes),
+            Self::Store(store) => store.submit_json(name, bytes, done),
+            Self::Alone(dir) => {
+                done(tokio::task::block_in_place(|| dir.write_json(name, &bytes)));
+            }
         }
     }
 
@@ -175,27 +179,45 @@ impl NamesrvService {
         Self { names, files, clock }
     }
 
-    fn one(&self, conn: &Connection, frame: &Frame, header: &Header<'_>, now_ms: i64) {
-        let mut reply = match Request::decode(header.code, &header.ext) {
+    fn one(&self, conn: &Arc<Connection>, frame: &Frame, header: &Header<'_>, now_ms: i64) {
+        let (reply, file) = match Request::decode(header.code, &header.ext) {
             None => {
                 let refusal = serve::unsupported(header.code);
                 let mut reply = Outgoing::response(refusal.code, header.opaque);
                 reply.remark = refusal.remark;
-                reply
+                (reply, None)
             }
             Some(Err(error)) => {
                 let mut reply = Outgoing::response(response_code::SYSTEM_ERROR, header.opaque);
                 reply.remark = Some(error.to_string().into());
-                reply
+                (reply, None)
             }
             Some(Ok(request)) => self.call(conn, frame, header, &request, now_ms),
         };
-        if !header.is_oneway() {
-            reply.opaque = header.opaque;
-            conn.send(&reply, frame.serialization);
+        let (conn, kind) = (Arc::clone(conn), frame.serialization);
+        let (opaque, oneway) = (header.opaque, header.is_oneway());
+        let send = move |mut reply: Outgoing| {
+            if !oneway {
+                reply.opaque = opaque;
+                conn.send(&reply, kind);
+            }
+        };
+        match file {
+            None => send(reply),
+            // On the disk first, and never by a worker that serves sockets.
+            Some((name, content)) => {
+                let done = Box::new(move |written: Result<(), StoreError>| {
+                    send(match written {
+                        Ok(()) => reply,
+                        Err(error) => unwritten(&error),
+                    });
+                });
+                self.files.submit(name, content, done);
+            }
         }
     }
 
+    /// The answer, and what has to be on the disk before it is given.
     fn call(
         &self,
         conn: &Connection,
@@ -203,7 +225,7 @@ impl NamesrvService {
         header: &Header<'_>,
         request: &Request<'_>,
         now_ms: i64,
-    ) -> Outgoing {
+    ) -> (Outgoing, Option<(&'static str, Vec<u8>)>) {
         let call = namesrv::Call {
             conn: conn.id.0,
             version: header.version,
@@ -214,16 +236,14 @@ impl NamesrvService {
         let answer = self.names.handle(call, now_ms);
         let kv = answer.persist.then(|| (KV_FILE, self.names.kv_json()));
         let file = kv.or(answer.settings_file.map(|file| (NAMES_FILE, file)));
-        if let Some((name, content)) = file
-            && let Err(error) = self.files.write(name, &content)
-        {
-            let mut reply = Outgoing::response(response_code::SYSTEM_ERROR, header.opaque);
-            reply.remark =
-                Some(format!("the setting holds until the next start only: {error}").into());
-            return reply;
-        }
-        answer.reply
+        (answer.reply, file)
     }
+}
+
+fn unwritten(error: &StoreError) -> Outgoing {
+    let mut reply = Outgoing::response(response_code::SYSTEM_ERROR, 0);
+    reply.remark = Some(format!("the setting holds until the next start only: {error}").into());
+    reply
 }
 
 impl Service for NamesrvService {

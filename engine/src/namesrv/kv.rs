@@ -40,7 +40,9 @@ impl Kv {
 
     /// Sets a value.
     pub fn put(&mut self, namespace: &str, key: &str, value: &str) -> Result<(), Refusal> {
-        let full = self.config_table.values().map(BTreeMap::len).sum::<usize>() >= KEYS_MAX;
+        // A namespace stays when its last key goes, so it counts as well.
+        let held: usize = self.config_table.values().map(|table| table.len() + 1).sum();
+        let full = held >= KEYS_MAX;
         if full && self.get(namespace, key).is_err() {
             let remark = format!("the table is full: {KEYS_MAX} keys");
             return Err(Refusal::new(SYSTEM_ERROR, remark));

@@ -121,6 +121,7 @@ pub fn target_of(letter: &Source, to: &ResendTo) -> anyhow::Result<Target> {
 
 /// How far one copy is, for whoever keeps marks.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "sink"), allow(dead_code))] // only the sink reads what is in them
 pub enum Stage<'a> {
     /// It is about to be sent.
     Begin,

@@ -8,6 +8,7 @@ pub mod format;
 pub mod group_state;
 pub mod history;
 pub mod letter_edit;
+pub mod life;
 pub mod metrics;
 pub mod query;
 pub mod query_message;

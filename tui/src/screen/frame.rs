@@ -231,13 +231,14 @@ fn header_right(app: &App, wide: bool) -> Vec<Seg> {
 }
 
 /// Screens of this console: key, name, place.
-const SCREENS: [(char, &str, Kind); 6] = [
+const SCREENS: [(char, &str, Kind); 7] = [
     ('1', "Overview", Kind::Overview),
     ('2', "Topics", Kind::Topics),
     ('3', "Groups", Kind::Groups),
     ('4', "Retry", Kind::Ladder),
     ('5', "Dead", Kind::Dead),
     ('7', "Brokers", Kind::Brokers),
+    ('T', "Trace", Kind::Trace),
 ];
 
 fn root(app: &App) -> Kind {
@@ -313,6 +314,7 @@ fn draw_status(app: &App, c: &mut Canvas, area: Rect, alerts: &[Seg]) {
             InputKind::Filter => "/",
             InputKind::ToTime => "go to time",
             InputKind::ToOffset => "go to offset",
+            InputKind::Trace => "id or key",
         };
         let used = c.put(area.x + 1, area.y, 20, &format!("{label} "), Role::TextStrong);
         let x = area.x + 1 + used;
@@ -356,6 +358,7 @@ pub fn shown_keys(app: &App) -> Vec<(String, String)> {
         let [enter, esc] = match input.kind {
             InputKind::Filter => ["keep the filter", "drop it"],
             InputKind::ToTime | InputKind::ToOffset => ["go there", "cancel"],
+            InputKind::Trace => ["find", "cancel"],
         };
         return vec![("Enter".to_owned(), enter.to_owned()), ("Esc".to_owned(), esc.to_owned())];
     }

@@ -1,4 +1,4 @@
-//! One message: Body, Properties, Where (console-screens.md §6.2).
+//! One message: Body, Properties, Where, Trace (console-screens.md §6.2).
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -17,7 +17,9 @@ use crate::widget::text::{printable, width};
 use crate::widget::{Canvas, Seg, hex, inside, json, rows, seg};
 
 /// The tabs.
-const TABS: [&str; 3] = ["Body", "Properties", "Where"];
+const TABS: [&str; 4] = ["Body", "Properties", "Where", "Trace"];
+/// The tab of traces, which are asked for when it is opened.
+const TRACE: usize = 3;
 /// Largest body drawn without asking; more is shown as its first part.
 const BODY_MAX: usize = 1 << 20;
 /// Cells of the facts beside the body.
@@ -67,6 +69,7 @@ pub fn open(app: &mut App, list: Arc<[Arc<Message>]>, index: usize) -> Vec<Effec
         lines: Cell::new(0),
         ticket,
         found: None,
+        life: None,
     })));
     vec![Effect::FindWhere(ticket, message)]
 }
@@ -83,8 +86,8 @@ pub fn took(app: &mut App, ticket: Ticket, result: Result<Vec<Where>, Problem>) 
 /// Keys of this place.
 pub fn act(app: &mut App, action: Action) -> Vec<Effect> {
     match action {
-        Action::TabNext => turn(app, 1),
-        Action::TabPrev => turn(app, TABS.len() - 1),
+        Action::TabNext => return turn(app, 1),
+        Action::TabPrev => return turn(app, TABS.len() - 1),
         Action::NextView => view(app),
         Action::Older => return step(app, 1),
         Action::Newer => return step(app, -1),
@@ -94,11 +97,22 @@ pub fn act(app: &mut App, action: Action) -> Vec<Effect> {
     Vec::new()
 }
 
-fn turn(app: &mut App, by: usize) {
+fn turn(app: &mut App, by: usize) -> Vec<Effect> {
     let place = app.place_mut();
     place.tab = (place.tab + by) % TABS.len();
     if let At::Message(at) = &mut place.at {
         at.scroll = 0;
+    }
+    trace(app)
+}
+
+/// Asks for the traces when their tab is on top and they were not asked for.
+fn trace(app: &App) -> Vec<Effect> {
+    match &app.place().at {
+        At::Message(at) if app.place().tab == TRACE && at.life.is_none() => {
+            vec![Effect::FindTrace(at.ticket, at.message().unique_id.as_str().into())]
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -134,8 +148,10 @@ fn step(app: &mut App, by: isize) -> Vec<Effect> {
     at.index = to;
     at.scroll = 0;
     at.found = None;
+    at.life = None;
     at.ticket = ticket;
-    vec![Effect::FindWhere(ticket, Arc::clone(at.message()))]
+    let place = Effect::FindWhere(ticket, Arc::clone(at.message()));
+    std::iter::once(place).chain(trace(app)).collect()
 }
 
 fn copy(app: &mut App) -> Vec<Effect> {
@@ -201,6 +217,10 @@ pub fn draw(app: &App, c: &mut Canvas, area: Rect, at: &MessageAt) {
     match tab {
         0 => draw_body(app, c, area, body, at),
         1 => draw_properties(c, area, body, at),
+        TRACE => {
+            c.separator(area, body.y - 1, "what its clients wrote of it", &seg(Role::TextDim, ""));
+            super::trace::draw_life(app, c, body, app.place().list(), at.life.as_ref());
+        }
         _ => draw_where(app, c, area, body, at),
     }
 }

@@ -16,6 +16,7 @@ pub mod overview;
 pub mod parts;
 pub mod queues;
 pub mod topics;
+pub mod trace;
 
 use ratatui::layout::Rect;
 
@@ -46,6 +47,7 @@ pub fn keys(app: &App) -> Vec<String> {
         At::Ladder => ladder::keys(app),
         At::Dead => dead_letters::keys(app),
         At::Brokers => brokers::keys(app),
+        At::Trace(at) => trace::keys(at, &app.place().lists[0].filter),
     }
 }
 
@@ -68,6 +70,7 @@ pub fn draw(app: &App, c: &mut Canvas, area: Rect) {
         At::Ladder => ladder::draw(app, c, area),
         At::Dead => dead_letters::draw(app, c, area),
         At::Brokers => brokers::draw(app, c, area),
+        At::Trace(at) => trace::draw(app, c, area, at),
     }
 }
 
@@ -98,7 +101,9 @@ pub fn act(app: &mut App, action: Action) -> Vec<Effect> {
             }
             Vec::new()
         }
+        (_, Action::OpenTrace) => open_trace(app),
         (_, Action::CopyId) => copy_id(app),
+        (Kind::Trace, _) => trace::act(app, action),
         (_, Action::Scan) => {
             app.tell("splitting the delay levels by group…");
             vec![Effect::ScanLadder]
@@ -143,6 +148,23 @@ fn open_group_at(app: &mut App, kind: Kind) -> Vec<Effect> {
         Some(group) => app.go_to(kind, &group),
         None => app.go(kind),
     }
+    Vec::new()
+}
+
+/// The life of the message under the cursor.
+fn open_trace(app: &mut App) -> Vec<Effect> {
+    let id = match &app.place().at {
+        At::Message(at) => Some(at.message().unique_id.clone()),
+        At::Messages(at) => current(app)
+            .and_then(|key| messages::find(at, &key).map(|message| message.unique_id.clone())),
+        At::Dead if app.place().pane == 1 => current(app)
+            .and_then(|key| dead_letters::find(app, &key).map(|l| l.message.unique_id.clone())),
+        _ => None,
+    };
+    if let Some(id) = id {
+        return trace::open(app, Some(&id));
+    }
+    app.tell("no message under the cursor");
     Vec::new()
 }
 
@@ -197,7 +219,7 @@ pub fn watch(app: &App) -> Watch {
         At::Overview => Watch::Overview,
         At::Topics => Watch::Topics,
         At::Queues(topic) => Watch::Topic(topic.clone()),
-        At::Messages(_) | At::Message(_) => Watch::Still,
+        At::Messages(_) | At::Message(_) | At::Trace(_) => Watch::Still,
         At::Groups => Watch::Groups(groups::on_screen(app)),
         At::Group(group) => Watch::Group(group.clone()),
         At::Ladder => Watch::Ladder,
@@ -240,6 +262,7 @@ pub fn details(app: &App) -> Option<(String, Vec<Vec<Seg>>)> {
         At::Ladder => ladder::details(app),
         At::Dead => dead_letters::details(app),
         At::Brokers => brokers::details(app),
+        At::Trace(at) => trace::details(app, at),
         At::Message(_) => None,
     }
 }

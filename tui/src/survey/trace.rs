@@ -66,6 +66,76 @@ pub struct Event {
     pub topic: String,
 }
 
+/// What was found for an id or a key.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Life {
+    /// Events of the one message that it is, oldest first.
+    pub events: Vec<Event>,
+    /// Whether the topic of traces exists.
+    pub exists: bool,
+    /// Several messages that have the key.
+    pub matches: Vec<Match>,
+}
+
+/// A message with the key that was asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Match {
+    /// When it was sent, ms.
+    pub at_ms: i64,
+    /// Its topic.
+    pub topic: String,
+    /// Its id.
+    pub id: String,
+}
+
+/// The life of a message by its id; else by its key, when only one message has it.
+///
+/// # Errors
+/// When a broker cannot be asked.
+pub async fn look(cluster: &Cluster, trace_topic: &str, what: &str) -> Result<Life, ClientError> {
+    let (events, exists) = of_message(cluster, trace_topic, what).await?;
+    if !events.is_empty() || !exists {
+        return Ok(Life { events, exists, matches: Vec::new() });
+    }
+    let matches = with_key(cluster, trace_topic, what).await?;
+    let [only] = &matches[..] else { return Ok(Life { events, exists, matches }) };
+    let (events, exists) = of_message(cluster, trace_topic, &only.id).await?;
+    Ok(Life { events, exists, matches: Vec::new() })
+}
+
+/// Messages whose producers wrote that they have this key, oldest first.
+async fn with_key(
+    cluster: &Cluster,
+    trace_topic: &str,
+    key: &str,
+) -> Result<Vec<Match>, ClientError> {
+    let mut found = Vec::new();
+    for (_, addr) in super::masters(cluster).await? {
+        let traces =
+            cluster.query_messages(&addr, trace_topic, Key::Business(key), QUERY_MAX).await?;
+        for message in &traces {
+            found.extend(sent_with_key(&String::from_utf8_lossy(&message.body), key));
+        }
+    }
+    found.sort_by(|a, b| (a.at_ms, &a.id).cmp(&(b.at_ms, &b.id)));
+    found.dedup();
+    Ok(found)
+}
+
+fn sent_with_key(body: &str, key: &str) -> Vec<Match> {
+    let of = |record: &str| {
+        let fields: Vec<&str> = record.split(FIELD).collect();
+        let is_it = fields.first() == Some(&"Pub")
+            && fields.get(7).is_some_and(|keys| keys.split(' ').any(|one| one == key));
+        is_it.then(|| Match {
+            at_ms: fields[1].parse().unwrap_or_default(),
+            topic: fields[4].to_owned(),
+            id: fields[5].to_owned(),
+        })
+    };
+    body.split(RECORD).filter_map(of).collect()
+}
+
 /// Events of a message, oldest first; and whether the topic of traces exists.
 ///
 /// # Errors
@@ -202,6 +272,19 @@ fn reason(success: &str, context: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_leads_to_the_messages_that_were_sent_with_it() {
+        let join = |fields: &[&str]| fields.join("\u{1}");
+        let body = [
+            join(&["Pub", "100", "r", "shop", "orders", "ID1", "t", "k a", "b:1", "12"]),
+            join(&["Pub", "101", "r", "shop", "orders", "ID2", "t", "kk", "b:1", "12"]),
+            join(&["SubBefore", "110", "r", "billing", "REQ", "ID1", "2", "k"]),
+        ]
+        .join("\u{2}");
+        let found = sent_with_key(&body, "k");
+        assert_eq!(found.iter().map(|m| &*m.id).collect::<Vec<_>>(), ["ID1"]);
+    }
 
     #[test]
     fn records_of_a_batch_are_told_apart_by_id() {

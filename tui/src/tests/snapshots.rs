@@ -6,9 +6,10 @@ use super::render::{Deck, roles, text};
 use crate::app::App;
 use crate::data::{Link, Part, Picture, Problem, Ready};
 use crate::fixtures;
+use crate::survey::trace::{Life, Match};
 
 /// Places with the keys that lead there from the Overview.
-pub const PLACES: [(&str, &str); 14] = [
+pub const PLACES: [(&str, &str); 16] = [
     ("overview", ""),
     ("topics", "2"),
     ("queues", "2 enter"),
@@ -16,6 +17,7 @@ pub const PLACES: [(&str, &str); 14] = [
     ("message_body", "2 enter enter enter"),
     ("message_properties", "2 enter enter enter }"),
     ("message_where", "2 enter enter enter } }"),
+    ("message_trace", "2 enter enter enter } } }"),
     ("groups", "3"),
     ("group_queues", "3 enter"),
     ("group_clients", "3 enter }"),
@@ -23,6 +25,7 @@ pub const PLACES: [(&str, &str); 14] = [
     ("ladder", "4 j"),
     ("dead", "5"),
     ("brokers", "7"),
+    ("trace", "T 'inv-2201 enter"),
 ];
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
@@ -72,6 +75,39 @@ fn roles_of_the_groups_screen() {
     let mut deck = Deck::new((80, 24));
     deck.press("3");
     insta::assert_snapshot!("groups_roles_80x24", roles(&deck.app));
+}
+
+#[test]
+fn a_trace_that_is_not_there_says_why() {
+    let lives: [(&str, Life); 3] = [
+        ("off", Life::default()),
+        ("none", Life { exists: true, ..Life::default() }),
+        (
+            "several",
+            Life {
+                exists: true,
+                matches: (1..4)
+                    .map(|n| Match {
+                        at_ms: fixtures::at("09:17:40") + n,
+                        topic: "invoices".to_owned(),
+                        id: format!("C0A80001000018B4AAC2140E0000{n:04X}"),
+                    })
+                    .collect(),
+                ..Life::default()
+            },
+        ),
+    ];
+    for (name, life) in lives {
+        let mut deck = Deck::new((80, 24));
+        deck.answers = false;
+        deck.press("T 'inv-2201 enter");
+        let ticket = deck.effects.iter().find_map(|effect| match effect {
+            crate::effect::Effect::FindTrace(ticket, _) => Some(*ticket),
+            _ => None,
+        });
+        deck.send(crate::event::Event::Traced(ticket.unwrap(), Ok(Box::new(life))));
+        insta::assert_snapshot!(format!("trace_{name}_80x24"), deck.text());
+    }
 }
 
 /// Changes a picture into one of the states of console-ux.md §5.1.

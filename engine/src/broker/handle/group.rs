@@ -107,6 +107,7 @@ pub fn delete(broker: &Broker, cx: &Cx, header: &DeleteGroup<'_>) -> Outcome {
     }
     if broker.groups.remove(header.group, cx.now_ms) {
         broker.persist.groups_changed();
+        broker.stats.remove(header.group);
         tracing::info!(group = header.group, "group deleted");
     }
     Outcome::Persisted(Reply::ok())

@@ -20,12 +20,18 @@ use crate::protocol::header::{FLAG_ONEWAY, Outgoing};
 use crate::protocol::request::client::{ConsumerGroup, UnregisterClient};
 use crate::protocol::response_code;
 
+/// Groups of one heartbeat: each new one is a new edition of the group table.
+const GROUPS_MAX: usize = 1_000;
+
 /// 34: registers a client in its groups; makes groups and their retry topics.
 pub fn heartbeat(broker: &Arc<Broker>, cx: &Cx, body: &[u8]) -> Outcome {
     let data: HeartbeatData = match body_of(body) {
         Ok(data) => data,
         Err(reply) => return reply.into(),
     };
+    if data.consumer_data_set.len() + data.producer_data_set.len() > GROUPS_MAX {
+        return Reply::error(format!("a heartbeat names {GROUPS_MAX} groups at most")).into();
+    }
     let member = Member {
         client_id: data.client_id.clone(),
         peer: Arc::clone(&cx.answer.peer),

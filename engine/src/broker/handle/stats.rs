@@ -1,6 +1,6 @@
 //! Figures of groups: 208, 317, 303, 315 (admin.md §4.4, §4.9).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::json;
 use crate::broker::Broker;
@@ -25,7 +25,9 @@ pub fn consume(broker: &Broker, header: &request::ConsumeStats<'_>) -> Reply {
 
 fn topics(broker: &Broker, header: &request::ConsumeStats<'_>) -> Vec<String> {
     if let Some(list) = header.topics.filter(|list| !list.is_empty()) {
-        return list.split(';').map(str::to_owned).collect();
+        // Each once, however often it is named.
+        let named: BTreeSet<&str> = list.split(';').collect();
+        return named.into_iter().map(str::to_owned).collect();
     }
     if let Some(topic) = header.topic.filter(|topic| !topic.is_empty()) {
         return vec![topic.to_owned()];

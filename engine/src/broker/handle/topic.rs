@@ -182,7 +182,7 @@ pub fn delete(broker: &Broker, cx: &Cx, header: &TopicOf<'_>) -> Outcome {
     broker.offsets.remove_topic(header.topic);
     broker.resets.remove_topic(header.topic);
     broker.trim.remove_topic(header.topic);
-    broker.stats.remove_topic(header.topic);
+    broker.stats.remove(header.topic);
     if let Err(error) = broker.store.delete_topic(header.topic) {
         tracing::warn!(topic = header.topic, %error, "queues of a deleted topic stay behind");
     }

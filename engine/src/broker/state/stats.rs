@@ -126,10 +126,10 @@ impl Stats {
         self.view(name, key).map_or(0.0, |view| view.minute.tps)
     }
 
-    /// Forgets the counters whose key is or mentions the topic.
-    pub fn remove_topic(&self, topic: &str) {
+    /// Forgets the counters whose key is or mentions a topic or group that is gone.
+    pub fn remove(&self, gone: &str) {
         for (_, keys) in write(&self.items).iter_mut() {
-            keys.retain(|key, _| !key.split('@').any(|part| part == topic));
+            keys.retain(|key, _| !key.split('@').any(|part| part == gone));
         }
     }
 }
@@ -201,7 +201,7 @@ mod tests {
         let stats = Stats::default();
         stats.add("GROUP_GET_NUMS", "t@g", 1);
         stats.add("GROUP_GET_NUMS", "tt@g", 1);
-        stats.remove_topic("t");
+        stats.remove("t");
         assert!(stats.sum("GROUP_GET_NUMS", "t@g").is_none());
         assert!(stats.sum("GROUP_GET_NUMS", "tt@g").is_some());
     }
