@@ -68,15 +68,15 @@ pub fn run(session: &Session, jobs: &Jobs) -> anyhow::Result<Code> {
 }
 
 fn list(session: &Session, pick: &Pick) -> anyhow::Result<Code> {
-    let hands = session.hands()?;
-    let row = |job: Job| Row { state: job.state(hands.host()), job };
-    let rows: Vec<Row> = hands.journal()?.all()?.into_iter().rev().map(row).collect();
+    let (journal, host) = session.journal()?;
+    let row = |job: Job| Row { state: job.state(&host), job };
+    let rows: Vec<Row> = journal.all()?.into_iter().rev().map(row).collect();
     print(session.form, Sheet::new(COLUMNS, &rows), pick, true)
 }
 
 fn show(session: &Session, number: u64) -> anyhow::Result<Code> {
-    let hands = session.hands()?;
-    let Some(job) = hands.journal()?.read(number)? else {
+    let (journal, host) = session.journal()?;
+    let Some(job) = journal.read(number)? else {
         return Err(fault(Code::Nothing, format!("there is no job {number}")));
     };
     let steps: Vec<Step> = job
@@ -90,7 +90,7 @@ fn show(session: &Session, number: u64) -> anyhow::Result<Code> {
             text: text.clone(),
         })
         .collect();
-    let row = Row { state: job.state(hands.host()), job };
+    let row = Row { state: job.state(&host), job };
     let mut sheet = Sheet::new(COLUMNS, [&row]);
     let steps = Sheet::new(STEPS, &steps);
     if session.form == Form::Table {

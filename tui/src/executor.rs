@@ -37,13 +37,18 @@ pub struct Who {
     pub context: String,
 }
 
+/// Name of this machine, by which jobs and audit lines tell where they were made.
+pub fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 impl Who {
     /// The user and machine of this process.
     pub fn of_process(context: &str) -> Self {
         let set = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
         Self {
             user: set("USER").or_else(|| set("LOGNAME")).unwrap_or_else(|| "?".to_owned()),
-            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            host: host(),
             context: context.to_owned(),
         }
     }

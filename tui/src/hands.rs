@@ -9,10 +9,10 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use engine::client::{ClientError, Cluster};
+use engine::client::Cluster;
 
+use crate::data::Problem;
 use crate::data::plan::{ItemOutcome, ReplayAsk, ReplayPlan, ResendAsk, ResendPlan, ResendRun};
-use crate::data::{Letter, Problem};
 use crate::effect::{AuditNote, Effect, Steer};
 use crate::event::{Event, Ticket};
 use crate::executor::{Executor, Who};
@@ -69,23 +69,6 @@ impl Hands {
             state: Some(state),
         };
         Ok(Self { executor, events, ticket: 0, interrupted: Arc::default() })
-    }
-
-    /// The ledger of resent letters.
-    pub fn ledger(&self) -> &Arc<Mutex<Ledger>> {
-        &self.executor.ledger
-    }
-
-    /// Letters of a group, newest first, at most so many; and how many are kept.
-    ///
-    /// # Errors
-    /// When a broker cannot be asked.
-    pub async fn letters(
-        &self,
-        group: &str,
-        most: usize,
-    ) -> Result<(Vec<Letter>, i64), ClientError> {
-        crate::poll::once::letters(&self.executor.cluster, self.ledger(), group, most).await
     }
 
     /// Plans a replay as the dialog does.
@@ -192,11 +175,6 @@ impl Hands {
     /// They cannot be read.
     pub fn journal(&self) -> std::io::Result<crate::journal::Journal> {
         self.state()?.journal()
-    }
-
-    /// Name of this machine, by which jobs are told apart.
-    pub fn host(&self) -> &str {
-        &self.executor.who.host
     }
 
     /// The job that this process began last.

@@ -46,7 +46,8 @@ mod widget;
 use model::format;
 
 pub use effect::Exit;
-pub use poll::once::{Need, Only, look};
+pub use executor::host;
+pub use poll::once::{Need, Only, letters, look};
 pub use poll::problem;
 pub use poll::watcher::Watcher;
 pub use runtime::{ConsoleError, EmbeddedInfo, Settings, StopHandle, restore_terminal, run};
