@@ -128,6 +128,8 @@ pub enum Command {
     Timers(Timers),
     /// Transactions that are not decided: list, commit, rollback.
     Transactions(Transactions),
+    /// Changes of this machine, by every mqdeck process: list, show.
+    Jobs(Jobs),
     /// Drive a cluster with load and print the figures as JSON.
     Bench {
         /// What kind of load.
@@ -239,7 +241,7 @@ mod tests {
     fn values_may_begin_with_a_minus() {
         let args = |text: &str| Args::try_parse_from(text.split(' ')).unwrap().command.unwrap();
         let replay = args("mqdeck replay --group g --to -2h");
-        assert!(matches!(replay, Command::Replay(Replay { to, .. }) if to == "-2h"));
+        assert!(matches!(replay, Command::Replay(Replay { to: Some(to), .. }) if to == "-2h"));
         let tail = args("mqdeck tail t --from -5m");
         assert!(matches!(tail, Command::Tail(Tail { from, .. }) if from.as_deref() == Some("-5m")));
         let sort = args("mqdeck groups --sort -lag");

@@ -351,6 +351,7 @@ fn every_field_is_documented() {
         &["timers"],
         &["timers", "--messages"],
         &["transactions"],
+        &["jobs"],
         &["contexts"],
         &["keys"],
         &["themes"],

@@ -357,3 +357,41 @@ fn what_is_done_in_part_is_3_with_every_item_told() {
     let purge = ["dlq", "purge", "--group", "billing", "--before", "-1h", "--yes", "--confirm"];
     assert_eq!(over(&play, &[&purge[..], &["billing"]].concat()).code, Some(4), "all are younger");
 }
+
+#[test]
+fn a_replay_is_a_job_and_can_be_taken_back() {
+    let play = Playground::start();
+    play.topic("orders", 2);
+    play.send("orders", 10);
+    play.commit("billing", "orders", 0, 5);
+    play.commit("billing", "orders", 1, 3);
+    assert_eq!(good(&play, &["jobs", "-o", "json"]), "[]\n");
+    let replay = ["replay", "--group", "billing", "--to", "start", "--yes", "-o", "json"];
+    let done = json(&good(&play, &replay));
+    assert_eq!(done["job"], 1);
+    let jobs = json(&good(&play, &["jobs", "-o", "json"]));
+    assert_eq!((&jobs[0]["action"], &jobs[0]["state"]), (&"replay".into(), &"done".into()));
+    assert_eq!((&jobs[0]["over"], &jobs[0]["items"]), (&2.into(), &2.into()));
+    let shown = json(&good(&play, &["jobs", "show", "1", "-o", "json"]));
+    assert_eq!(shown["item_rows"][0]["stage"], "done");
+    // One queue has gone past where it was: going back would deliver nothing that was not had.
+    let broker = play.broker();
+    let at = engine::client::figures::QueueAt { addr: &broker, topic: "orders", queue_id: 1 };
+    play.wait(play.cluster.reset_queue(at, "billing", 4)).unwrap();
+    let undo = ["replay", "undo", "1"];
+    let dry = good(&play, &[&undo[..], &["--dry-run"]].concat());
+    assert!(dry.contains("dry run: undo job 1: 1 of 2 queues of billing go back"), "{dry}");
+    assert_eq!(over(&play, &undo).code, Some(6), "not confirmed");
+    let rows = json(&good(&play, &[&undo[..], &["--yes", "-o", "json"]].concat()));
+    assert_eq!(
+        (&rows[0]["name"], &rows[0]["result"]),
+        (&"orders:mqdeck:0".into(), &"back at 5".into())
+    );
+    let lag = json(&good(&play, &["groups", "lag", "billing", "-o", "json"]));
+    assert_eq!((&lag[0]["offset"], &lag[1]["offset"]), (&5.into(), &4.into()));
+    assert_eq!(over(&play, &[&undo[..], &["--yes"]].concat()).code, Some(4), "nothing is left");
+    let jobs = json(&good(&play, &["jobs", "list", "-o", "json"]));
+    assert_eq!(jobs[0]["state"], "undone");
+    assert_eq!(over(&play, &["replay", "undo", "77", "--yes"]).code, Some(4));
+    assert_eq!(over(&play, &["jobs", "show", "77"]).code, Some(4));
+}

@@ -22,16 +22,20 @@ pub struct Sure {
 
 /// `replay …`
 #[derive(Clone, Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Replay {
+    /// Take a replay back.
+    #[command(subcommand)]
+    pub action: Option<ReplayAction>,
     /// The group.
-    #[arg(long, value_name = "GROUP")]
-    pub group: String,
+    #[arg(long, value_name = "GROUP", required = true)]
+    pub group: Option<String>,
     /// Topic; may be repeated. Without it all that the group has offsets for, retry topics apart.
     #[arg(long, value_name = "TOPIC")]
     pub topic: Vec<String>,
     /// Where to: a time such as -2h or 2026-03-14T12:03:27+08:00, start, end, or offset:N of one queue.
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    pub to: String,
+    #[arg(long, value_name = "TIME", required = true, allow_hyphen_values = true)]
+    pub to: Option<String>,
     /// Only this queue, as BROKER:NUMBER; may be repeated.
     #[arg(long, value_name = "BROKER:QUEUE")]
     pub queue: Vec<String>,
@@ -41,6 +45,19 @@ pub struct Replay {
     /// How sure.
     #[command(flatten)]
     pub sure: Sure,
+}
+
+/// Actions on replays.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ReplayAction {
+    /// Put the old offsets back, where the group has not passed them.
+    Undo {
+        /// Number of the job.
+        job: u64,
+        /// How sure.
+        #[command(flatten)]
+        sure: Sure,
+    },
 }
 
 /// `dlq …`

@@ -388,6 +388,30 @@ pub enum TransactionsAction {
     },
 }
 
+/// `jobs …`
+#[derive(Clone, Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Jobs {
+    /// What to do; without it: list.
+    #[command(subcommand)]
+    pub action: Option<JobsAction>,
+    /// Rows.
+    #[command(flatten)]
+    pub pick: Pick,
+}
+
+/// Actions on jobs.
+#[derive(Clone, Debug, Subcommand)]
+pub enum JobsAction {
+    /// All jobs of this machine.
+    List(Pick),
+    /// One job, item by item.
+    Show {
+        /// Its number.
+        job: u64,
+    },
+}
+
 /// `themes …`
 #[derive(Clone, Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]

@@ -8,9 +8,11 @@ mod resend;
 #[cfg(feature = "sink")]
 mod sink;
 
+use std::sync::Mutex;
+
+use tui::Need;
 use tui::data::dead::{DeadGroup, Letter};
 use tui::data::{Fig, Message};
-use tui::{Need, hands::Hands};
 
 use super::message::COLUMNS as MESSAGE;
 use super::session::{Session, is_complete, rows};
@@ -91,9 +93,8 @@ fn groups(session: &Session, pick: &Pick) -> anyhow::Result<Code> {
 
 fn letters(session: &Session, wanted: &DlqList) -> anyhow::Result<Code> {
     let group = wanted.group.as_deref().unwrap_or_default();
-    let hands = session.hands()?;
     let filter = select::letters(wanted.pick.filter.as_deref())?;
-    let read = read(session, &hands, group, wanted.limit)?;
+    let read = read(session, group, wanted.limit)?;
     let shown = read.into_iter().filter(|letter| wanted.all || letter.again.sent == 0);
     let shown = filter.only(shown.collect());
     let pick = Pick { filter: None, ..wanted.pick.clone() };
@@ -101,8 +102,7 @@ fn letters(session: &Session, wanted: &DlqList) -> anyhow::Result<Code> {
 }
 
 fn show(session: &Session, group: &str, wanted: &str) -> anyhow::Result<Code> {
-    let hands = session.hands()?;
-    let read = read(session, &hands, group, usize::MAX)?;
+    let read = read(session, group, usize::MAX)?;
     let Some(letter) = read.iter().find(|letter| is_named(letter, wanted)) else {
         return Err(fault(Code::Nothing, format!("{group} has no dead letter {wanted:?}")));
     };
@@ -125,13 +125,10 @@ fn is_named(letter: &Letter, wanted: &str) -> bool {
 ///
 /// # Errors
 /// Nothing: there is no such group. Others when a broker cannot be asked.
-pub fn read(
-    session: &Session,
-    hands: &Hands,
-    group: &str,
-    most: usize,
-) -> anyhow::Result<Vec<Letter>> {
-    let (letters, total) = session.wait(hands.letters(group, most))?;
+pub fn read(session: &Session, group: &str, most: usize) -> anyhow::Result<Vec<Letter>> {
+    let ledger = Mutex::new(session.ledger());
+    let ask = tui::letters(&session.cluster, &ledger, group, most);
+    let (letters, total) = session.wait(ask)?;
     if letters.is_empty() {
         exists(session, group)?;
     }
@@ -161,10 +158,10 @@ pub struct Selected {
 ///
 /// # Errors
 /// Nothing: no letter is selected. Usage: a filter or a file that cannot be read.
-pub fn select(session: &Session, hands: &Hands, wanted: &Letters) -> anyhow::Result<Selected> {
+pub fn select(session: &Session, wanted: &Letters) -> anyhow::Result<Selected> {
     let filter = select::letters(wanted.filter.as_deref())?;
     let ids = ids(&wanted.ids)?;
-    let mut read = read(session, hands, &wanted.group, wanted.limit)?;
+    let mut read = read(session, &wanted.group, wanted.limit)?;
     read.retain(|letter| ids.is_empty() || ids.iter().any(|wanted| is_named(letter, wanted)));
     let letters = filter.only(read);
     let named = |wanted: &String| letters.iter().any(|letter| is_named(letter, wanted));

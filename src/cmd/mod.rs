@@ -8,6 +8,7 @@ mod context;
 mod dlq;
 mod doctor;
 mod group;
+mod job;
 mod keys;
 mod manual;
 mod message;
@@ -40,6 +41,7 @@ pub fn run(args: &Args, command: &Command, settings: &Settings) -> anyhow::Resul
     match command {
         Command::Completions { shell } => complete::script(*shell),
         Command::Man { dir } => manual::pages(dir.as_deref()),
+        Command::Jobs(jobs) => job::run(&open(args, settings)?, jobs),
         Command::Keys(pick) => keys::list(form, pick),
         Command::Themes(themes) => theme::run(form, themes),
         Command::Contexts(pick) => context::list(settings, &args.common, form, pick),

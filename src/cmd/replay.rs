@@ -1,5 +1,7 @@
 //! `mqdeck replay …`: the dialog's plan, run queue by queue (console-ux.md §7.2).
 
+mod undo;
+
 use std::fmt::Write;
 
 use engine::protocol::names;
@@ -14,7 +16,7 @@ use tui::model::time_field::{self, When};
 
 use super::session::Session;
 use super::sure::{self, Change};
-use crate::args::Replay;
+use crate::args::{Replay, ReplayAction};
 use crate::output::{self, Code, Form, advised, fault, usage};
 use crate::sheet::{self, Cell, Column, Sheet};
 
@@ -51,7 +53,12 @@ const COLUMNS: &[Column<Row>] = &[
 
 /// Plans a replay, and runs it when it is confirmed.
 pub fn run(session: &Session, replay: &Replay) -> anyhow::Result<Code> {
-    let (group, to) = (replay.group.as_str(), replay.to.as_str());
+    if let Some(ReplayAction::Undo { job, sure }) = &replay.action {
+        return undo::run(session, *job, sure);
+    }
+    let (Some(group), Some(to)) = (replay.group.as_deref(), replay.to.as_deref()) else {
+        return Err(usage("--group and --to are needed"));
+    };
     let mut hands = session.hands()?;
     let ask = ask(session, replay, group, to)?;
     let plan = hands.plan_replay(ask).map_err(|why| output::problem(&why))?;
@@ -79,6 +86,9 @@ pub fn run(session: &Session, replay: &Replay) -> anyhow::Result<Code> {
     sure::confirm(session, &change, &replay.sure)?;
     let ended = hands.run_replay(plan.clone(), change.note());
     print(session.form, &plan, &sums, Some(&ended), risk.number())?;
+    if let Some(job) = ended.job {
+        output::tell(&format!("mqdeck: job {job}; `mqdeck replay undo {job}` takes it back"));
+    }
     Ok(verdict(session, &ended))
 }
 
@@ -271,6 +281,7 @@ fn whole(
     object["left_out"] = plan.silent.iter().map(|broker| json!(**broker)).collect();
     if let Some(ended) = ended {
         object["stopped"] = json!(ended.stopped);
+        object["job"] = json!(ended.job);
     }
     object
 }

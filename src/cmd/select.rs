@@ -129,19 +129,25 @@ pub fn apply(sheet: &mut Sheet, pick: &Pick, complete: bool) -> anyhow::Result<C
     if let Some(by) = &pick.sort {
         sheet.sort(by).map_err(usage)?;
     }
+    // Rows that may belong here: what `--fail-if` says of them is not known either.
+    let mut undecided: Vec<Vec<Cell>> = Vec::new();
     if let Some(text) = &pick.filter {
         let query = over(sheet, "--filter", text)?;
         let head = Sheet { columns: sheet.columns.clone(), rows: Vec::new() };
         let before = sheet.rows.len();
-        let mut undecided = 0;
-        sheet.rows.retain(|cells| {
-            let held = query.holds(&Row { sheet: &head, cells });
-            undecided += usize::from(held.is_none());
-            held == Some(true)
-        });
-        if undecided > 0 {
+        let mut kept = Vec::new();
+        for cells in std::mem::take(&mut sheet.rows) {
+            match query.holds(&Row { sheet: &head, cells: &cells }) {
+                Some(true) => kept.push(cells),
+                Some(false) => {}
+                None => undecided.push(cells),
+            }
+        }
+        sheet.rows = kept;
+        if !undecided.is_empty() {
             output::tell(&format!(
-                "mqdeck: {undecided} of {before} rows are left out, for the filter cannot be decided"
+                "mqdeck: {} of {before} rows are left out, for the filter cannot be decided",
+                undecided.len()
             ));
         }
     }
@@ -155,6 +161,8 @@ pub fn apply(sheet: &mut Sheet, pick: &Pick, complete: bool) -> anyhow::Result<C
             None => open = true,
         }
     }
+    let mut left = undecided.iter();
+    open |= left.any(|cells| query.holds(&Row { sheet, cells }) != Some(false));
     Ok(if open { Code::Undecided } else { Code::Done })
 }
 
@@ -240,6 +248,10 @@ mod tests {
     ];
 
     fn verdict(fail_if: &str, complete: bool) -> Code {
+        of(fail_if, None, complete)
+    }
+
+    fn of(fail_if: &str, filter: Option<&str>, complete: bool) -> Code {
         let mut sheet = Sheet::new(
             COLUMNS,
             &[
@@ -247,7 +259,8 @@ mod tests {
                 Group("audit", Fig::unknown("code 16"), Fig::unknown("code 16"), "no permission"),
             ],
         );
-        let pick = Pick { fail_if: Some(fail_if.to_owned()), ..Pick::default() };
+        let (fail_if, filter) = (Some(fail_if.to_owned()), filter.map(str::to_owned));
+        let pick = Pick { filter, fail_if, ..Pick::default() };
         apply(&mut sheet, &pick, complete).unwrap()
     }
 
@@ -257,6 +270,8 @@ mod tests {
         assert_eq!(verdict("lag>10k", true), Code::Undecided);
         assert_eq!(verdict("lag>10k name=billing", true), Code::Done);
         assert_eq!(verdict("lag>10k name=billing", false), Code::Undecided, "a broker is silent");
+        assert_eq!(of("behind>20s", Some("lag>1M"), true), Code::Undecided, "audit may belong");
+        assert_eq!(of("name=x", Some("lag>1M"), true), Code::Done);
         assert_eq!(verdict("behind>20s", true), Code::Holds);
         assert_eq!(verdict("state=failing", true), Code::Holds);
         assert_eq!(verdict("state=\"no permission\"", true), Code::Holds);

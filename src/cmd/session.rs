@@ -13,6 +13,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tui::data::{Part, Picture};
 use tui::hands::Hands;
+use tui::journal::Journal;
 use tui::ledger::Ledger;
 use tui::state_dir::StateDir;
 use tui::{Need, Only};
@@ -194,6 +195,17 @@ impl Session {
     /// The ledger of letters sent back from this machine; empty where there is none.
     pub fn ledger(&self) -> Ledger {
         StateDir::open(&self.state_dir).map(|state| Ledger::read(&state)).unwrap_or_default()
+    }
+
+    /// The jobs of this machine, and its name.
+    ///
+    /// # Errors
+    /// Usage: the state directory cannot be read.
+    pub fn journal(&self) -> anyhow::Result<(Journal, String)> {
+        let journal = StateDir::open(&self.state_dir).and_then(|state| state.journal());
+        let dir = self.state_dir.display();
+        let journal = journal.map_err(|error| usage(format!("{dir}: {error}")))?;
+        Ok((journal, tui::host()))
     }
 
     /// What carries changes out.

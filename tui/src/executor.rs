@@ -15,8 +15,10 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::data::Problem;
+use crate::data::plan::ItemOutcome;
 use crate::effect::{AuditNote, Effect, Steer};
 use crate::event::{Event, Ticket};
+use crate::journal::{Item, Plan, Running, Stage};
 use crate::ledger::Ledger;
 use crate::messages;
 use crate::model::clock::Zone;
@@ -36,13 +38,18 @@ pub struct Who {
     pub context: String,
 }
 
+/// Name of this machine, by which jobs and audit lines tell where they were made.
+pub fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 impl Who {
     /// The user and machine of this process.
     pub fn of_process(context: &str) -> Self {
         let set = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
         Self {
             user: set("USER").or_else(|| set("LOGNAME")).unwrap_or_else(|| "?".to_owned()),
-            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            host: host(),
             context: context.to_owned(),
         }
     }
@@ -52,6 +59,17 @@ async fn timers_of(cluster: &Cluster) -> Result<(TimerList, bool), ClientError> 
     let (totals, complete) = timers::totals(cluster).await?;
     let (timers, more) = timers::list(cluster).await?;
     Ok((TimerList { timers, totals, more }, complete))
+}
+
+const fn stage(outcome: &ItemOutcome) -> Stage {
+    match outcome {
+        ItemOutcome::Done(_) => Stage::Done,
+        ItemOutcome::Unchanged => Stage::Unchanged,
+        ItemOutcome::Refused(_) => Stage::Refused,
+        ItemOutcome::Unknown(_) => Stage::Unknown,
+        ItemOutcome::Gone => Stage::Gone,
+        ItemOutcome::NotTried => Stage::NotTried,
+    }
 }
 
 /// Runs effects as tasks.
@@ -156,6 +174,51 @@ impl Executor {
             command: note.command.clone(),
             ..self.line(ticket, note, "started")
         })
+    }
+
+    /// Writes the plan of a job. Without it the change must not start.
+    fn begin_job(&self, note: &AuditNote, group: &str, items: Vec<Item>) -> Option<Running> {
+        let plan = Plan {
+            job: 0,
+            at_ms: self.cluster.now_ms(),
+            user: self.who.user.clone(),
+            host: self.who.host.clone(),
+            process: std::process::id(),
+            context: self.who.context.clone(),
+            action: note.action.to_owned(),
+            preview: note.preview.clone(),
+            command: note.command.clone(),
+            group: group.to_owned(),
+            items,
+        };
+        let begun = match &self.state {
+            Some(state) => state.journal().and_then(|journal| journal.begin(plan)),
+            None => Err(std::io::Error::other("there is no state directory")),
+        };
+        match begun {
+            Ok(running) => Some(running),
+            Err(why) => {
+                self.tell(Event::CannotAudit(format!("the job cannot be journaled: {why}")));
+                None
+            }
+        }
+    }
+
+    /// Journals how a step stands; a step that cannot be journaled is told, and goes on.
+    fn step(&self, job: &mut Running, item: usize, outcome: Option<&ItemOutcome>) {
+        let written = match outcome {
+            None => job.step(item, Stage::Begun, ""),
+            Some(outcome) => job.step(item, stage(outcome), &outcome.text()),
+        };
+        if let Err(why) = written {
+            self.tell(Event::CannotAudit(format!("the job cannot be journaled: {why}")));
+        }
+    }
+
+    fn end_job(&self, job: &mut Running, outcome: &str) {
+        if let Err(why) = job.end(self.cluster.now_ms(), outcome) {
+            self.tell(Event::CannotAudit(format!("the job cannot be journaled: {why}")));
+        }
     }
 
     /// Writes the line after a change.

@@ -9,10 +9,10 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use engine::client::{ClientError, Cluster};
+use engine::client::Cluster;
 
+use crate::data::Problem;
 use crate::data::plan::{ItemOutcome, ReplayAsk, ReplayPlan, ResendAsk, ResendPlan, ResendRun};
-use crate::data::{Letter, Problem};
 use crate::effect::{AuditNote, Effect, Steer};
 use crate::event::{Event, Ticket};
 use crate::executor::{Executor, Who};
@@ -44,6 +44,8 @@ pub struct Ended {
     pub items: Vec<ItemOutcome>,
     /// Why it stopped before its end.
     pub stopped: Option<String>,
+    /// Number of the job; none when it never began.
+    pub job: Option<u64>,
 }
 
 impl Hands {
@@ -67,23 +69,6 @@ impl Hands {
             state: Some(state),
         };
         Ok(Self { executor, events, ticket: 0, interrupted: Arc::default() })
-    }
-
-    /// The ledger of resent letters.
-    pub fn ledger(&self) -> &Arc<Mutex<Ledger>> {
-        &self.executor.ledger
-    }
-
-    /// Letters of a group, newest first, at most so many; and how many are kept.
-    ///
-    /// # Errors
-    /// When a broker cannot be asked.
-    pub async fn letters(
-        &self,
-        group: &str,
-        most: usize,
-    ) -> Result<(Vec<Letter>, i64), ClientError> {
-        crate::poll::once::letters(&self.executor.cluster, self.ledger(), group, most).await
     }
 
     /// Plans a replay as the dialog does.
@@ -110,7 +95,7 @@ impl Hands {
             Event::ReplayDone(of, stopped) if of == ticket => Some(stopped),
             _ => None,
         });
-        Ended { items, stopped }
+        Ended { items, stopped, job: self.newest_job() }
     }
 
     /// Looks letters up before they are sent back, as the dialog does.
@@ -138,7 +123,7 @@ impl Hands {
             Event::ResendDone(of, stopped) if of == ticket => Some(stopped),
             _ => None,
         });
-        Ended { items, stopped }
+        Ended { items, stopped, job: self.newest_job() }
     }
 
     /// Writes the audit line of a change that is not a job; without it the change must not start.
@@ -182,6 +167,21 @@ impl Hands {
             ledger.add(line);
         }
         Ok(())
+    }
+
+    /// The jobs of this machine.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn journal(&self) -> std::io::Result<crate::journal::Journal> {
+        self.state()?.journal()
+    }
+
+    /// The job that this process began last.
+    fn newest_job(&self) -> Option<u64> {
+        let jobs = self.journal().and_then(|journal| journal.all()).ok()?;
+        let own = jobs.iter().rev().find(|job| job.plan.process == std::process::id())?;
+        Some(own.plan.job)
     }
 
     fn state(&self) -> std::io::Result<&StateDir> {

@@ -18,6 +18,8 @@ mod fixtures;
 pub mod hands;
 mod input;
 #[allow(missing_docs)] // as above
+pub mod journal;
+#[allow(missing_docs)] // as above
 pub mod keymap;
 #[allow(missing_docs)] // as above
 pub mod ledger;
@@ -44,7 +46,8 @@ mod widget;
 use model::format;
 
 pub use effect::Exit;
-pub use poll::once::{Need, Only, look};
+pub use executor::host;
+pub use poll::once::{Need, Only, letters, look};
 pub use poll::problem;
 pub use poll::watcher::Watcher;
 pub use runtime::{ConsoleError, EmbeddedInfo, Settings, StopHandle, restore_terminal, run};

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
+use crate::journal::Journal;
+
 const LOCK: &str = "lock";
 const AUDIT: &str = "audit.jsonl";
 const LEDGER: &str = "resent.jsonl";
@@ -64,6 +66,14 @@ impl StateDir {
     pub fn open(root: &Path) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(root)?;
         Ok(Self { root: root.to_owned() })
+    }
+
+    /// The jobs.
+    ///
+    /// # Errors
+    /// Their directory cannot be made.
+    pub fn journal(&self) -> io::Result<Journal> {
+        Journal::open(&self.root)
     }
 
     /// Appends one audit line and syncs it.

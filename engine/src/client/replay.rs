@@ -13,7 +13,8 @@ use super::pull::PullStatus;
 use super::pull_consumer::reading;
 use super::read_only::TOOLS_GROUP;
 use crate::decide::pull_status::Extent;
-use crate::decide::reset::{self, Ask, Row, Total, Undo};
+pub use crate::decide::reset::Undo;
+use crate::decide::reset::{self, Ask, Row, Total};
 use crate::protocol::body::MessageQueue;
 use crate::protocol::body::offsets::ConsumerOffsets;
 use crate::protocol::names;
@@ -60,6 +61,12 @@ pub struct QueuePlan {
 }
 
 impl QueuePlan {
+    /// A queue that was moved before, for its undo.
+    pub fn moved(addr: String, queue: MessageQueue, from: i64, to: i64, way: Way) -> Self {
+        let row = Row { now: Some(from), target: to, again: None, skipped: None, note: None };
+        Self { addr, queue, min: 0, max: i64::MAX, row, way }
+    }
+
     fn at(&self) -> QueueAt<'_> {
         QueueAt { addr: &self.addr, topic: &self.queue.topic, queue_id: self.queue.queue_id }
     }
@@ -177,6 +184,32 @@ pub async fn undo(cluster: &Cluster, group: &str, queue: &QueuePlan) -> Outcome 
         Undo::Back(offset) => move_to(cluster, group, queue, offset).await,
         nothing => Outcome::Nothing(nothing),
     }
+}
+
+/// What an undo of one queue would do now, and where the group is.
+///
+/// # Errors
+/// When the broker cannot be asked.
+pub async fn undo_now(
+    cluster: &Cluster,
+    group: &str,
+    queue: &QueuePlan,
+) -> Result<(Option<i64>, Undo), ClientError> {
+    let now = cluster.committed(queue.at(), group).await?;
+    let undo = match (now, queue.row.now) {
+        (Some(now), Some(old)) => reset::undo(queue.row.target, now, old),
+        _ => Undo::Moved,
+    };
+    Ok((now, undo))
+}
+
+/// How a broker lets queues of a group be moved now.
+///
+/// # Errors
+/// When a broker cannot be asked.
+pub async fn way(cluster: &Cluster, addr: &str, group: &str) -> Result<Way, ClientError> {
+    let online = members_online(cluster, group, &masters(cluster).await?).await;
+    Ok(facts_of(cluster, addr, online).await?.way)
 }
 
 /// The first message that the group would get after the move; none at the end of the queue.

@@ -21,8 +21,7 @@ pub fn run(
     client: Option<&str>,
     sure: &Sure,
 ) -> anyhow::Result<Code> {
-    let hands = session.hands()?;
-    let Selected { letters, .. } = super::select(session, &hands, wanted)?;
+    let Selected { letters, .. } = super::select(session, wanted)?;
     if letters.len() > TRIES_MAX {
         let n = letters.len();
         return Err(fault(Code::Refused, format!("{n} letters are selected, {TRIES_MAX} at most")));

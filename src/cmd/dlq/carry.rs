@@ -26,8 +26,7 @@ const LETTERS_MAX: usize = 100_000;
 
 /// Writes letters whole.
 pub fn export(session: &Session, wanted: &Letters, file: Option<&Path>) -> anyhow::Result<Code> {
-    let hands = session.hands()?;
-    let Selected { letters, gone } = super::select(session, &hands, wanted)?;
+    let Selected { letters, gone } = super::select(session, wanted)?;
     let lines = letters.iter().filter_map(|letter| letter.source.as_deref()).map(|source| {
         let line = serde_json::to_string(&Portable::of(source));
         line.map(|line| line + "\n")

@@ -58,8 +58,7 @@ pub fn run(
     to: &str,
     sure: &Sure,
 ) -> anyhow::Result<Code> {
-    let hands = session.hands()?;
-    let read = super::read(session, &hands, group, usize::MAX)?;
+    let read = super::read(session, group, usize::MAX)?;
     let letter = read.iter().find(|letter| super::is_named(letter, id));
     let Some(source) = letter.and_then(|letter| letter.source.as_deref()) else {
         return Err(fault(Code::Nothing, format!("{group} has no dead letter {id:?}")));

@@ -54,7 +54,7 @@ pub fn run(session: &Session, resend: &Resend) -> anyhow::Result<Code> {
         ids: resend.ids.clone(),
         limit: resend.limit,
     };
-    let Selected { letters, gone } = super::select(session, &hands, &wanted)?;
+    let Selected { letters, gone } = super::select(session, &wanted)?;
     let ask = ResendAsk { group: group.as_str().into(), letters: letters.into(), to };
     let plan = hands.check_resend(ask).map_err(|why| output::problem(&why))?;
     let order = order(&plan.ask.letters, &plan.twice, !resend.again, !resend.newest_first);

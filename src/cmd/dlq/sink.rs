@@ -67,16 +67,17 @@ pub fn run(session: &Session, args: &Args) -> anyhow::Result<Code> {
         match session.wait(sink.round(&session.cluster, &stop)) {
             Ok(found) => {
                 pause = PAUSE;
+                let moved = found != standing;
                 standing = found;
                 let behind = standing.iter().any(|one| one.lag > 0);
                 if session.is_interrupted() {
                     break Code::Interrupted;
                 }
-                if behind {
+                if behind && moved {
                     continue;
                 }
                 if args.once {
-                    break Code::Done;
+                    break if behind { Code::Partly } else { Code::Done };
                 }
             }
             Err(SinkError::Cluster(error)) if !args.once && error.is_transport() => {

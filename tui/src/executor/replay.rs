@@ -10,6 +10,7 @@ use crate::data::plan::{ItemOutcome, ReplayAsk, ReplayPath, ReplayPlan, ReplayRo
 use crate::data::{Fig, Name};
 use crate::effect::{AuditNote, Steer};
 use crate::event::{Event, Ticket};
+use crate::journal::{Item, Moved};
 use crate::model::clock::Zone;
 
 /// Plans and answers.
@@ -167,6 +168,12 @@ pub async fn run(me: &Executor, ticket: Ticket, plan: &ReplayPlan, note: &AuditN
         ));
         return;
     }
+    let Some(mut job) = me.begin_job(note, &plan.ask.group, items(plan)) else {
+        me.audit_end(ticket, note, "not started: the job cannot be journaled");
+        let why = "not started: the job cannot be journaled".to_owned();
+        me.tell(Event::ReplayDone(ticket, Some(why)));
+        return;
+    };
     let mut stopped = None;
     let mut moved = 0;
     for (index, row) in plan.rows.iter().enumerate() {
@@ -179,6 +186,7 @@ pub async fn run(me: &Executor, ticket: Ticket, plan: &ReplayPlan, note: &AuditN
                 ItemOutcome::Unchanged
             }
             (None, Some(source)) => {
+                me.step(&mut job, index, None);
                 outcome(replay::run(&me.cluster, &plan.ask.group, source).await)
             }
         };
@@ -187,10 +195,27 @@ pub async fn run(me: &Executor, ticket: Ticket, plan: &ReplayPlan, note: &AuditN
             ItemOutcome::Unknown(why) => stopped = Some(why.clone()),
             _ => {}
         }
+        me.step(&mut job, index, Some(&outcome));
         me.tell(Event::ReplayItem(ticket, index, outcome));
     }
+    me.end_job(&mut job, &format!("{moved} of {} queues moved", plan.rows.len()));
     me.audit_end(ticket, note, &format!("{moved} of {} queues moved", plan.rows.len()));
     me.tell(Event::ReplayDone(ticket, stopped));
+}
+
+/// The queues as steps of a job.
+fn items(plan: &ReplayPlan) -> Vec<Item> {
+    let item = |row: &ReplayRow| Item {
+        name: format!("{}:{}:{}", row.topic, row.broker, row.queue),
+        moved: row.source.as_ref().map(|source| Moved {
+            topic: row.topic.to_string(),
+            broker: row.broker.to_string(),
+            queue: row.queue,
+            from: source.row.now,
+            to: source.row.target,
+        }),
+    };
+    plan.rows.iter().map(item).collect()
 }
 
 fn outcome(outcome: Outcome) -> ItemOutcome {

@@ -11,6 +11,7 @@ use crate::data::plan::{ItemOutcome, Reader, ResendAsk, ResendPlan, ResendRun, R
 use crate::data::{Letter, Name};
 use crate::effect::{AuditNote, Steer};
 use crate::event::{Event, Ticket};
+use crate::journal::Item;
 use crate::ledger::letter_name;
 use crate::model::clock::Zone;
 use crate::state_dir::LedgerLine;
@@ -130,6 +131,14 @@ pub async fn run(me: &Executor, ticket: Ticket, run: &ResendRun, note: &AuditNot
         me.tell(Event::ResendDone(ticket, Some(why)));
         return;
     }
+    let names = run.order.iter().filter_map(|at| run.ask.letters.get(*at)).map(Letter::key);
+    let items = names.map(|name| Item { name, moved: None }).collect();
+    let Some(mut job) = me.begin_job(note, &run.ask.group, items) else {
+        me.audit_end(ticket, note, "not started: the job cannot be journaled");
+        let why = "not started: the job cannot be journaled".to_owned();
+        me.tell(Event::ResendDone(ticket, Some(why)));
+        return;
+    };
     let pause = Duration::from_micros(1_000_000 / u64::from(run.per_second.max(1)));
     let kept = kept(me, run).await;
     let (mut sent, mut in_a_row, mut stopped) = (0, 0, None);
@@ -142,6 +151,7 @@ pub async fn run(me: &Executor, ticket: Ticket, run: &ResendRun, note: &AuditNot
             (None, Some(letter)) if !is_kept(&kept, letter) => ItemOutcome::Gone,
             (None, Some(letter)) => {
                 tokio::time::sleep(pause).await;
+                me.step(&mut job, index, None);
                 send(me, run, letter).await
             }
         };
@@ -153,8 +163,10 @@ pub async fn run(me: &Executor, ticket: Ticket, run: &ResendRun, note: &AuditNot
         if in_a_row >= run.stop_after && stopped.is_none() {
             stopped = Some(format!("{in_a_row} failures in a row"));
         }
+        me.step(&mut job, index, Some(&outcome));
         me.tell(Event::ResendItem(ticket, index, outcome));
     }
+    me.end_job(&mut job, &format!("{sent} of {} sent", run.order.len()));
     me.audit_end(ticket, note, &format!("{sent} of {} sent", run.order.len()));
     me.tell(Event::ResendDone(ticket, stopped));
     me.order(crate::poll::Order::Refresh);
