@@ -24,8 +24,7 @@ use crate::messages;
 use crate::model::clock::Zone;
 use crate::poll::{Order, problem};
 use crate::state_dir::{AuditLine, LedgerLine, StateDir};
-use crate::survey::state::{Survey, Surveyed, TimerList};
-use crate::survey::{clients, timers, trace, transactions};
+use crate::survey::trace;
 
 /// How running changes are steered.
 type Steers = Arc<Mutex<BTreeMap<Ticket, Steer>>>;
@@ -53,12 +52,6 @@ impl Who {
             context: context.to_owned(),
         }
     }
-}
-
-async fn timers_of(cluster: &Cluster) -> Result<(TimerList, bool), ClientError> {
-    let (totals, complete) = timers::totals(cluster).await?;
-    let (timers, more) = timers::list(cluster).await?;
-    Ok((TimerList { timers, totals, more }, complete))
 }
 
 const fn stage(outcome: &ItemOutcome) -> Stage {
@@ -117,11 +110,6 @@ impl Executor {
                     me.tell(Event::Traced(ticket, me.answer(life.map(Box::new))));
                 });
             }
-            Effect::Survey(survey) => {
-                self.handle.spawn(async move {
-                    me.tell(Event::Surveyed(Box::new(me.survey(survey).await)));
-                });
-            }
             Effect::PlanReplay(ticket, ask) => {
                 self.handle.spawn(async move { replay::plan(&me, ticket, ask).await });
             }
@@ -136,17 +124,6 @@ impl Executor {
             }
             // The loop's own.
             Effect::Copy(_) | Effect::Redraw | Effect::Suspend | Effect::Exit(_) => {}
-        }
-    }
-
-    async fn survey(&self, survey: Survey) -> Surveyed {
-        let cluster = &self.cluster;
-        match survey {
-            Survey::Clients => Surveyed::Clients(self.answer(clients::list(cluster).await)),
-            Survey::Timers => Surveyed::Timers(self.answer(timers_of(cluster).await)),
-            Survey::Transactions => {
-                Surveyed::Transactions(self.answer(transactions::list(cluster).await))
-            }
         }
     }
 

@@ -4,7 +4,6 @@
 //! Reading is by plain pulls of the tools' group, with named bounds. Recipes: admin.md §5 i–l.
 
 pub mod clients;
-pub mod state;
 pub mod timers;
 pub mod trace;
 pub mod transactions;
