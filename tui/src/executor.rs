@@ -22,7 +22,7 @@ use crate::messages;
 use crate::model::clock::Zone;
 use crate::poll::{Order, problem};
 use crate::state_dir::{AuditLine, LedgerLine, StateDir};
-use crate::survey::trace;
+use crate::survey::{self, trace};
 
 /// How running changes are steered.
 type Steers = Arc<Mutex<BTreeMap<Ticket, Steer>>>;
@@ -90,6 +90,12 @@ impl Executor {
                 self.handle.spawn(async move {
                     let life = trace::look(&me.cluster, names::TRACE_TOPIC, &what).await;
                     me.tell(Event::Traced(ticket, me.answer(life.map(Box::new))));
+                });
+            }
+            Effect::Survey(ticket, what) => {
+                self.handle.spawn(async move {
+                    let found = survey::take(&me.cluster, what).await;
+                    me.tell(Event::Surveyed(ticket, me.answer(found)));
                 });
             }
             Effect::PlanReplay(ticket, ask) => {
