@@ -280,6 +280,9 @@ fn on_answer(app: &mut App, event: Event) -> Vec<Effect> {
         }
         mut other => {
             let ctx = app.ctx();
+            if matches!(other, Event::Decided(..)) {
+                screen::asked::again(app);
+            }
             if let Event::ReplayPlanned(_, Ok(plan)) = &mut other
                 && let Some(row) = screen::groups::find(app, &plan.ask.group)
             {

@@ -6,6 +6,7 @@ use crate::data::Name;
 use crate::data::plan::{ReplayAsk, ReplayPlan, ResendAsk, ResendRun};
 use crate::event::Ticket;
 use crate::survey::Survey;
+use crate::survey::transactions::{Half, Verdict};
 
 /// What is on screen and so has to be fresh.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +85,7 @@ pub enum Effect {
     RunReplay(Ticket, Arc<ReplayPlan>, AuditNote),
     CheckResend(Ticket, ResendAsk),
     RunResend(Ticket, Arc<ResendRun>, AuditNote),
+    Decide(Ticket, Box<Half>, Verdict, AuditNote),
     Steer(Ticket, Steer),
     Copy(String),
     Redraw,
@@ -94,6 +96,6 @@ pub enum Effect {
 impl Effect {
     /// True for what changes something in the cluster.
     pub const fn writes(&self) -> bool {
-        matches!(self, Self::RunReplay(..) | Self::RunResend(..))
+        matches!(self, Self::RunReplay(..) | Self::RunResend(..) | Self::Decide(..))
     }
 }

@@ -73,6 +73,8 @@ pub enum Event {
     ResendChecked(Ticket, Result<Box<ResendPlan>, Problem>),
     ResendItem(Ticket, usize, ItemOutcome),
     ResendDone(Ticket, Option<String>),
+    /// How the decision of a transaction ended.
+    Decided(Ticket, ItemOutcome),
     /// Line for "last change".
     LastChange(String),
     /// Audit or ledger cannot be written: the session is read-only from here on.

@@ -1,5 +1,6 @@
 //! Carries effects out: reads, plans, changes. Every change has an audit line before and after it.
 
+mod decide;
 mod replay;
 mod resend;
 
@@ -109,6 +110,10 @@ impl Executor {
             }
             Effect::RunResend(ticket, run, note) => {
                 self.handle.spawn(async move { resend::run(&me, ticket, &run, &note).await });
+            }
+            Effect::Decide(ticket, half, verdict, note) => {
+                self.handle
+                    .spawn(async move { decide::run(&me, ticket, &half, verdict, &note).await });
             }
             // The loop's own.
             Effect::Copy(_) | Effect::Redraw | Effect::Suspend | Effect::Exit(_) => {}

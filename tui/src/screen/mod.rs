@@ -30,6 +30,7 @@ use crate::dialog::Dialog;
 use crate::effect::{Effect, Watch};
 use crate::keymap::{Action, Kind};
 use crate::place::{At, ClientsAt};
+use crate::survey::transactions::Verdict;
 use crate::widget::table::Column;
 use crate::widget::{Canvas, Seg};
 
@@ -125,6 +126,8 @@ pub fn act(app: &mut App, action: Action) -> Vec<Effect> {
         }
         (Kind::Clients, Action::Open) => clients::open(app),
         (Kind::Timers, Action::Open) => timers::open(app),
+        (Kind::Transactions, Action::Commit) => transactions::decide(app, Verdict::Commit),
+        (Kind::Transactions, Action::RollBack) => transactions::decide(app, Verdict::Rollback),
         (Kind::Overview, Action::Open) => overview::open(app),
         (Kind::Topics, Action::Open) => topics::open(app),
         (Kind::Queues, Action::Open) => queues::open(app),

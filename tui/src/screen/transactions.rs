@@ -8,10 +8,13 @@ use super::current;
 use super::parts::{nothing, pair, sentence};
 use crate::app::App;
 use crate::data::Fig;
+use crate::dialog::Dialog;
+use crate::dialog::decide::Decide;
+use crate::effect::Effect;
 use crate::format;
 use crate::model::filter::Filter;
-use crate::place::Asked;
-use crate::survey::transactions::{Half, Transactions};
+use crate::place::{Asked, At};
+use crate::survey::transactions::{Half, Transactions, Verdict};
 use crate::theme::Role;
 use crate::widget::table::{self, Cell, Column, Row, View, cell, fig};
 use crate::widget::{Canvas, Seg, inside, rows, seg};
@@ -95,6 +98,25 @@ pub fn draw(app: &App, c: &mut Canvas, area: Rect, at: &Asked<Transactions>) {
         let area = rows(inner, inner.height - below, below);
         table::draw_body(c, area, &view, &mut |i| Row::Cells(cells(app, all, given_up[i])));
     }
+}
+
+/// Asks before the one under the cursor is decided.
+pub fn decide(app: &mut App, verdict: Verdict) -> Vec<Effect> {
+    let At::Transactions(at) = &app.place().at else { return Vec::new() };
+    let half = current(app)
+        .and_then(|wanted| at.part.get()?.halves.iter().find(|half| key(half) == wanted).cloned());
+    match half {
+        None => app.tell("no transaction under the cursor"),
+        Some(half) if half.given_up => {
+            app.tell("the broker has given it up: only undecided ones can be decided");
+        }
+        Some(half) => {
+            let ticket = app.ticket();
+            let dialog = Decide::new(half, verdict, ticket, &app.ctx());
+            app.dialog = Some(Dialog::Decide(Box::new(dialog)));
+        }
+    }
+    Vec::new()
 }
 
 /// What it takes until this is decided.

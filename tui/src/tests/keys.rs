@@ -375,3 +375,33 @@ fn a_screen_that_asks_for_itself_asks_again_only_while_it_is_seen() {
     deck.send(Event::Tick(now));
     assert_eq!(surveys(&deck), 3, "back on screen once, then frozen");
 }
+
+#[test]
+fn a_transaction_is_rolled_back_only_with_its_group_typed() {
+    let mut deck = calm((80, 24));
+    deck.press("0 x tab R");
+    assert_eq!(deck.writes(), 0, "{}", deck.text());
+    deck.press("esc x 'ledger-api-old enter R");
+    assert_eq!(deck.writes(), 1, "{}", deck.text());
+    let Some(Effect::Decide(ticket, half, _, note)) = deck.effects.last().cloned() else {
+        panic!("{:?}", deck.effects.last())
+    };
+    assert_eq!((&*half.keys, note.action), ("tx-5510", "roll back half"));
+    deck.send(Event::Decided(ticket, ItemOutcome::Done("rolled back".to_owned())));
+    assert!(deck.text().contains("✓ rolled back"), "{}", deck.text());
+    assert!(matches!(deck.effects.last(), Some(Effect::Survey(..))), "the list is read again");
+}
+
+#[test]
+fn a_commit_asks_the_name_in_prod_and_a_given_up_one_is_not_decided() {
+    let mut deck = calm((80, 24));
+    deck.press("0 r R");
+    assert_eq!(deck.writes(), 1, "{}", deck.text());
+    let mut deck = Deck::new((80, 24));
+    deck.press("0 r tab R");
+    assert_eq!(deck.writes(), 0);
+    let mut deck = calm((80, 24));
+    deck.press("0 G r R");
+    assert_eq!(deck.writes(), 0);
+    assert!(deck.text().contains("given it up"), "{}", deck.text());
+}

@@ -73,6 +73,9 @@ fn dialogs() {
         deck.press("5 enter * r");
         insta::assert_snapshot!(format!("resend_preview_{w}x{h}"), deck.text());
         let mut deck = Deck::new((w, h));
+        deck.press("0 x");
+        insta::assert_snapshot!(format!("decide_{w}x{h}"), deck.text());
+        let mut deck = Deck::new((w, h));
         deck.press("q");
         insta::assert_snapshot!(format!("quit_{w}x{h}"), deck.text());
         let mut deck = Deck::new((w, h));
