@@ -13,7 +13,7 @@ use crate::effect::{Effect, Exit, Watch};
 use crate::event::{Code, Event, Key, Ticket};
 use crate::keymap::{self, Action, Found, Kind, Layer};
 use crate::model::clock::{TimeMode, Zone};
-use crate::place::{At, Place, TraceAt};
+use crate::place::{Asked, At, ClientsAt, Place, TraceAt};
 use crate::screen;
 use crate::widget::input::Field;
 
@@ -189,6 +189,9 @@ impl App {
                 Kind::Dead => At::Dead,
                 Kind::Brokers => At::Brokers,
                 Kind::Trace => At::Trace(Box::new(TraceAt::unasked())),
+                Kind::Clients => At::Clients(Box::new(ClientsAt::of(None))),
+                Kind::Timers => At::Timers(Box::new(Asked::never())),
+                Kind::Transactions => At::Transactions(Box::new(Asked::never())),
                 _ => At::Overview,
             })
         });
@@ -254,6 +257,7 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Stop => vec![Effect::Exit(Exit::Stopped)],
         other => on_answer(app, other),
     };
+    effects.extend(screen::asked::due(app));
     let watch = screen::watch(app);
     if app.watched.as_ref() != Some(&watch) {
         app.watched = Some(watch.clone());
@@ -268,6 +272,7 @@ fn on_answer(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Messages(ticket, result) => screen::messages::took(app, ticket, result),
         Event::Where(ticket, result) => screen::inspector::took(app, ticket, result),
         Event::Traced(ticket, result) => screen::trace::took(app, ticket, result),
+        Event::Surveyed(ticket, result) => screen::asked::took(app, ticket, result),
         Event::LastChange(text) => app.last_change = Some(text),
         Event::CannotAudit(why) => {
             app.read_only = Some(format!("read-only: {why}"));
@@ -275,6 +280,9 @@ fn on_answer(app: &mut App, event: Event) -> Vec<Effect> {
         }
         mut other => {
             let ctx = app.ctx();
+            if matches!(other, Event::Decided(..)) {
+                screen::asked::again(app);
+            }
             if let Event::ReplayPlanned(_, Ok(plan)) = &mut other
                 && let Some(row) = screen::groups::find(app, &plan.ask.group)
             {
@@ -405,6 +413,9 @@ fn act(app: &mut App, action: Action, writes: bool) -> Vec<Effect> {
         Action::GoDead => app.go(Kind::Dead),
         Action::GoBrokers => app.go(Kind::Brokers),
         Action::GoTrace => return go_trace(app),
+        Action::GoClients => app.go(Kind::Clients),
+        Action::GoTimers => app.go(Kind::Timers),
+        Action::GoTransactions => app.go(Kind::Transactions),
         Action::Help => app.help = Some(0),
         Action::Back => back(app),
         Action::Close => return close(app),
@@ -417,7 +428,10 @@ fn act(app: &mut App, action: Action, writes: bool) -> Vec<Effect> {
         Action::Reverse => list::reverse(app),
         Action::Faster => return interval(app, -1),
         Action::Slower => return interval(app, 1),
-        Action::Refresh => return vec![Effect::Refresh],
+        Action::Refresh => {
+            screen::asked::again(app);
+            return vec![Effect::Refresh];
+        }
         Action::Redraw => return vec![Effect::Redraw],
         Action::Suspend => return suspend(app),
         Action::Quit => return ctrl_c(app),

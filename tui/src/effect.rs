@@ -5,6 +5,8 @@ use std::sync::Arc;
 use crate::data::Name;
 use crate::data::plan::{ReplayAsk, ReplayPlan, ResendAsk, ResendRun};
 use crate::event::Ticket;
+use crate::survey::Survey;
+use crate::survey::transactions::{Half, Verdict};
 
 /// What is on screen and so has to be fresh.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,11 +79,13 @@ pub enum Effect {
     ReadMessages(Ticket, QueueRef, From),
     FindWhere(Ticket, Arc<crate::data::Message>),
     FindTrace(Ticket, Arc<str>),
+    Survey(Ticket, Survey),
     ScanLadder,
     PlanReplay(Ticket, ReplayAsk),
     RunReplay(Ticket, Arc<ReplayPlan>, AuditNote),
     CheckResend(Ticket, ResendAsk),
     RunResend(Ticket, Arc<ResendRun>, AuditNote),
+    Decide(Ticket, Box<Half>, Verdict, AuditNote),
     Steer(Ticket, Steer),
     Copy(String),
     Redraw,
@@ -92,6 +96,6 @@ pub enum Effect {
 impl Effect {
     /// True for what changes something in the cluster.
     pub const fn writes(&self) -> bool {
-        matches!(self, Self::RunReplay(..) | Self::RunResend(..))
+        matches!(self, Self::RunReplay(..) | Self::RunResend(..) | Self::Decide(..))
     }
 }

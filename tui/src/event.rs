@@ -2,6 +2,7 @@
 
 use crate::data::plan::{ItemOutcome, ReplayPlan, ResendPlan};
 use crate::data::{MessagePage, Problem, Snapshot, Where};
+use crate::survey::Surveyed;
 use crate::survey::trace::Life;
 
 /// A key without the terminal's library.
@@ -64,6 +65,7 @@ pub enum Event {
     Messages(Ticket, Result<MessagePage, Problem>),
     Where(Ticket, Result<Vec<Where>, Problem>),
     Traced(Ticket, Result<Box<Life>, Problem>),
+    Surveyed(Ticket, Result<Surveyed, Problem>),
     ReplayPlanned(Ticket, Result<Box<ReplayPlan>, Problem>),
     ReplayItem(Ticket, usize, ItemOutcome),
     /// A running replay ended; the text says why it stopped early.
@@ -71,6 +73,8 @@ pub enum Event {
     ResendChecked(Ticket, Result<Box<ResendPlan>, Problem>),
     ResendItem(Ticket, usize, ItemOutcome),
     ResendDone(Ticket, Option<String>),
+    /// How the decision of a transaction ended.
+    Decided(Ticket, ItemOutcome),
     /// Line for "last change".
     LastChange(String),
     /// Audit or ledger cannot be written: the session is read-only from here on.

@@ -1,5 +1,6 @@
 //! Carries effects out: reads, plans, changes. Every change has an audit line before and after it.
 
+mod decide;
 mod replay;
 mod resend;
 
@@ -24,7 +25,7 @@ use crate::messages;
 use crate::model::clock::Zone;
 use crate::poll::{Order, problem};
 use crate::state_dir::{AuditLine, LedgerLine, StateDir};
-use crate::survey::trace;
+use crate::survey::{self, trace};
 
 /// How running changes are steered.
 type Steers = Arc<Mutex<BTreeMap<Ticket, Steer>>>;
@@ -110,6 +111,12 @@ impl Executor {
                     me.tell(Event::Traced(ticket, me.answer(life.map(Box::new))));
                 });
             }
+            Effect::Survey(ticket, what) => {
+                self.handle.spawn(async move {
+                    let found = survey::take(&me.cluster, what).await;
+                    me.tell(Event::Surveyed(ticket, me.answer(found)));
+                });
+            }
             Effect::PlanReplay(ticket, ask) => {
                 self.handle.spawn(async move { replay::plan(&me, ticket, ask).await });
             }
@@ -121,6 +128,10 @@ impl Executor {
             }
             Effect::RunResend(ticket, run, note) => {
                 self.handle.spawn(async move { resend::run(&me, ticket, &run, &note).await });
+            }
+            Effect::Decide(ticket, half, verdict, note) => {
+                self.handle
+                    .spawn(async move { decide::run(&me, ticket, &half, verdict, &note).await });
             }
             // The loop's own.
             Effect::Copy(_) | Effect::Redraw | Effect::Suspend | Effect::Exit(_) => {}

@@ -19,8 +19,13 @@ use crate::data::topics::{
 use crate::data::{Alert, Fig, Link, Name, Part, Picture, Problem};
 use crate::model::clock::{Zone, utc};
 use crate::model::group_state::GroupState;
+use crate::model::stacks::Stack;
 use crate::model::trend::Trend;
+use crate::survey::clients::{Client, Clients, Running};
+use crate::survey::timers::{Kind, Timer, Timers};
 use crate::survey::trace::{Event as TraceEvent, Life, Step};
+use crate::survey::transactions::{Half, Rules, Transactions};
+use crate::survey::{Survey, Surveyed};
 use Fig::Known;
 
 /// +08:00.
@@ -843,5 +848,156 @@ pub fn resend_plan(ask: &ResendAsk) -> ResendPlan {
         checked: ask.letters.len() as u32,
         checked_ms: now() + 1_000,
         complete: true,
+    }
+}
+
+fn connected(id: &str, address: &str, language: &str, version: i32, group: &str) -> Client {
+    Client {
+        id: id.to_owned(),
+        producer: false,
+        group: group.to_owned(),
+        address: address.to_owned(),
+        language: language.to_owned(),
+        version,
+        brokers: vec!["broker-a".to_owned(), "broker-b".to_owned()],
+        heard_ms: Fig::unknown("brokers do not tell it of consumers"),
+    }
+}
+
+/// 71 consumers and 25 producers; of the open group what its members tell.
+pub fn clients(group: Option<&str>) -> Clients {
+    let mut rows = vec![
+        connected("10.1.4.31@211#88120", "10.1.4.31:40112", "JAVA", 477, "payments-settle"),
+        connected("10.1.4.44@77", "10.1.4.44:55010", "GO", 317, "billing"),
+        Client {
+            producer: true,
+            heard_ms: Known(3_000),
+            ..connected("10.1.4.20@9", "10.1.4.20:51022", "JAVA", 407, "pay-api")
+        },
+    ];
+    for i in 0..69 {
+        let (id, address) = (format!("10.1.5.{i}@100"), format!("10.1.5.{i}:40000"));
+        rows.push(connected(&id, &address, "JAVA", 477, &format!("service-{:02}", i % 30)));
+    }
+    for i in 0..24 {
+        let (id, address) = (format!("10.1.6.{i}@12"), format!("10.1.6.{i}:41000"));
+        let client = connected(&id, &address, "JAVA", 477, "shop-api");
+        rows.push(Client { producer: true, heard_ms: Known(i * 1_000), ..client });
+    }
+    let told = group.map(|_| ("10.1.4.31@211#88120".to_owned(), running().row));
+    Clients { rows, complete: true, told: told.into_iter().collect() }
+}
+
+/// What 10.1.4.31@211#88120 tells of itself.
+pub fn running() -> Running {
+    let stack = |threads: usize, name: &str, state: &str, place: &str| Stack {
+        state: state.to_owned(),
+        threads: (1..=threads).map(|n| format!("{name}_{n}")).collect(),
+        frames: vec!["java.lang.Thread.sleep(Native Method)".to_owned(), place.to_owned()],
+    };
+    let queue = |broker: &str, q| ("payments".to_owned(), broker.to_owned(), q);
+    Running {
+        row: ClientRow {
+            queues: Known(4),
+            ok_rate: Known(28.0),
+            mean_ms: Known(700.0),
+            cached: Known(1_034),
+            ..client("10.1.4.31@211#88120")
+        },
+        subscriptions: vec![("payments".to_owned(), "*".to_owned())],
+        queues: (0..4).map(|q| queue("broker-a", q)).collect(),
+        limit: Some(3),
+        since_ms: Some(utc("2026-03-12 00:11:00")),
+        stacks: vec![
+            stack(16, "ConsumeMessageThread_payments", "TIMED_WAITING", "PaymentGateway.charge"),
+            stack(4, "ConsumeMessageThread_payments", "RUNNABLE", "Ledger.write"),
+            stack(2, "NettyClientSelector", "RUNNABLE", "io.netty.channel.epoll.Native.epollWait"),
+        ],
+    }
+}
+
+fn timer(due_ms: i64, topic: &str, keys: &str, size: u64, set_by: &str) -> Timer {
+    Timer {
+        due_ms,
+        topic: topic.to_owned(),
+        unique_id: format!("ID-{keys}"),
+        keys: keys.to_owned(),
+        tag: String::new(),
+        broker: "broker-a".to_owned(),
+        stored_ms: at("13:40:00"),
+        size,
+        kind: Kind::Wheel,
+        set_by: set_by.to_owned(),
+        rolled: Some(0),
+    }
+}
+
+/// 884 on the wheel, 2 112 in delay levels, of which two are listed.
+pub fn timers() -> Timers {
+    let monday = at("09:00:00") + 2 * 86_400_000;
+    let mut rows = vec![
+        timer(at("14:04:00"), "reminders", "rm-881", 240, "10.1.4.20"),
+        Timer {
+            kind: Kind::Level(6),
+            rolled: None,
+            ..timer(at("14:05:26"), "%RETRY%billing", "inv-9310", 1_000, "retry of billing")
+        },
+        Timer {
+            kind: Kind::Level(16),
+            rolled: None,
+            ..timer(at("14:32:11"), "order-timeout", "ord-77090", 180, "10.1.4.21")
+        },
+        Timer { rolled: Some(1), ..timer(monday, "reminders", "rm-902", 240, "10.1.4.21") },
+    ];
+    let steps = [(60, 60), (98, 300), (72, 900), (201, 3_600), (388, 86_400), (63, 200_000)];
+    for (count, seconds) in steps {
+        for i in 0..count {
+            let due = now() + seconds * 1_000 - i;
+            rows.push(timer(due, "reminders", &format!("rm-{seconds}-{i}"), 240, "10.1.4.20"));
+        }
+    }
+    rows.sort_by_key(|row| row.due_ms);
+    Timers { rows, more: false, wheel: Known(884), levels: Known(2_112), ahead_ms: 0 }
+}
+
+fn half(since: &str, checks: u32, group: &str, producers: u64, keys: &str) -> Half {
+    Half {
+        id: format!("ID-{keys}"),
+        topic: "ledger".to_owned(),
+        group: group.to_owned(),
+        keys: keys.to_owned(),
+        born_ms: at(since),
+        checks,
+        given_up: false,
+        producers: Known(producers),
+        broker: "broker-a".to_owned(),
+        addr: "10.0.0.5:10911".to_owned(),
+        queue_offset: 40,
+        log_offset: 90_112,
+    }
+}
+
+/// 7 undecided, 3 given up.
+pub fn transactions() -> Transactions {
+    let mut halves = vec![half("13:57:18", 12, "ledger-api-old", 0, "tx-5510")];
+    for i in 0..5 {
+        halves.push(half(&format!("14:01:{i}0"), 3, "ledger-api", 2, &format!("tx-552{i}")));
+    }
+    halves.push(half("14:03:20", 0, "ledger-api", 2, "tx-5532"));
+    for i in 0..3 {
+        let old = half("09:10:02", 15, "ledger-api", 2, &format!("tx-500{}", i + 1));
+        halves.push(Half { given_up: true, born_ms: old.born_ms + i * 60_000, ..old });
+    }
+    let rules = [("broker-a".to_owned(), Rules { interval_ms: 30_000, checks_max: 15 })];
+    Transactions { halves, complete: true, rules: rules.into_iter().collect() }
+}
+
+/// The answer to what a screen asks.
+pub fn surveyed(what: &Survey) -> Surveyed {
+    match what {
+        Survey::Clients(group) => Surveyed::Clients(Arc::new(clients(group.as_deref()))),
+        Survey::Running(_) => Surveyed::Running(Arc::new(running())),
+        Survey::Timers => Surveyed::Timers(Arc::new(timers())),
+        Survey::Transactions => Surveyed::Transactions(Arc::new(transactions())),
     }
 }

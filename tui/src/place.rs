@@ -3,11 +3,14 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use crate::data::{Message, MessagePage, Name, Problem, Where};
+use crate::data::{Message, MessagePage, Name, Part, Problem, Where};
 use crate::effect::{From, QueueRef};
 use crate::event::Ticket;
 use crate::keymap::Kind;
+use crate::survey::clients::{Clients, Running};
+use crate::survey::timers::Timers;
 use crate::survey::trace::Life;
+use crate::survey::transactions::Transactions;
 use crate::widget::table::List;
 
 /// Lists of a place: the main one and the second pane.
@@ -66,6 +69,42 @@ impl TraceAt {
     }
 }
 
+/// What is asked while its screen is open, every so often.
+#[derive(Clone, Debug)]
+pub struct Asked<T> {
+    pub ticket: Ticket,
+    /// When it was asked last.
+    pub at_ms: Option<i64>,
+    /// The answer is on its way.
+    pub waiting: bool,
+    pub part: Part<T>,
+}
+
+impl<T> Asked<T> {
+    /// Not asked yet.
+    pub const fn never() -> Self {
+        Self { ticket: 0, at_ms: None, waiting: false, part: Part::Unasked }
+    }
+}
+
+/// The clients, and the one that is looked at.
+#[derive(Clone, Debug)]
+pub struct ClientsAt {
+    /// The group that it was opened from.
+    pub group: Option<Name>,
+    pub all: Asked<Clients>,
+    /// Key of the client whose own view was asked for.
+    pub open: Option<String>,
+    pub running: Asked<Running>,
+}
+
+impl ClientsAt {
+    /// Of a group, or of none.
+    pub const fn of(group: Option<Name>) -> Self {
+        Self { group, all: Asked::never(), open: None, running: Asked::never() }
+    }
+}
+
 impl MessageAt {
     /// The message itself.
     pub fn message(&self) -> &Arc<Message> {
@@ -87,6 +126,9 @@ pub enum At {
     Dead,
     Brokers,
     Trace(Box<TraceAt>),
+    Clients(Box<ClientsAt>),
+    Timers(Box<Asked<Timers>>),
+    Transactions(Box<Asked<Transactions>>),
 }
 
 impl At {
@@ -104,6 +146,9 @@ impl At {
             Self::Dead => Kind::Dead,
             Self::Brokers => Kind::Brokers,
             Self::Trace(_) => Kind::Trace,
+            Self::Clients(_) => Kind::Clients,
+            Self::Timers(_) => Kind::Timers,
+            Self::Transactions(_) => Kind::Transactions,
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod timers;
 pub mod trace;
 pub mod transactions;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use engine::client::pull::{PullAsk, PullStatus};
@@ -16,6 +17,49 @@ use engine::client::{ClientError, Cluster, MessageExt};
 use engine::protocol::body::MessageQueue;
 use engine::protocol::body::heartbeat::{EXPRESSION_TAG, SUBSCRIBE_ALL};
 use engine::protocol::request::pull::PULL_SUBSCRIPTION;
+
+/// What a screen asks when it opens.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Survey {
+    /// All clients; members of one group with what they tell of themselves.
+    Clients(Option<Arc<str>>),
+    /// One client's own view, with its stacks.
+    Running(Arc<clients::Client>),
+    /// Timers and delay levels.
+    Timers,
+    /// Undecided and given-up transactions.
+    Transactions,
+}
+
+/// What was found.
+#[derive(Clone, Debug)]
+pub enum Surveyed {
+    /// Clients.
+    Clients(Arc<clients::Clients>),
+    /// One client.
+    Running(Arc<clients::Running>),
+    /// Timers.
+    Timers(Arc<timers::Timers>),
+    /// Transactions.
+    Transactions(Arc<transactions::Transactions>),
+}
+
+/// Asks it.
+///
+/// # Errors
+/// When no name server answers, or the one broker or client asked does not.
+pub async fn take(cluster: &Cluster, what: Survey) -> Result<Surveyed, ClientError> {
+    Ok(match what {
+        Survey::Clients(group) => {
+            Surveyed::Clients(Arc::new(clients::all(cluster, group.as_deref()).await?))
+        }
+        Survey::Running(client) => {
+            Surveyed::Running(Arc::new(clients::running(cluster, &client).await?))
+        }
+        Survey::Timers => Surveyed::Timers(Arc::new(timers::all(cluster).await?)),
+        Survey::Transactions => Surveyed::Transactions(Arc::new(transactions::all(cluster).await?)),
+    })
+}
 
 /// Messages of one pull.
 const PULL_MAX: i32 = 32;

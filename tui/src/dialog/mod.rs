@@ -2,6 +2,7 @@
 //!
 //! Each dialog decides in `key` and `answer` (pure) and draws itself. Spec: console-ux.md §7.
 
+pub mod decide;
 pub mod quit;
 pub mod replay;
 pub mod resend;
@@ -68,6 +69,7 @@ pub enum Dialog {
     Quit(quit::Quit),
     Replay(Box<replay::Replay>),
     Resend(Box<resend::Resend>),
+    Decide(Box<decide::Decide>),
 }
 
 impl Dialog {
@@ -101,6 +103,7 @@ impl Dialog {
             Self::Quit(_) => quit::KEYS,
             Self::Replay(d) => d.keys(),
             Self::Resend(d) => d.keys(),
+            Self::Decide(d) => d.keys(),
         }
     }
 
@@ -110,6 +113,7 @@ impl Dialog {
             Self::Quit(d) => d.key(key, ctx),
             Self::Replay(d) => d.key(key, ctx),
             Self::Resend(d) => d.key(key, ctx),
+            Self::Decide(d) => d.key(key, ctx),
         }
     }
 
@@ -119,6 +123,7 @@ impl Dialog {
             Self::Quit(d) => d.interrupt(ctx),
             Self::Replay(d) => d.cancel(),
             Self::Resend(d) => d.cancel(),
+            Self::Decide(_) => Step::closed(),
         }
     }
 
@@ -128,6 +133,7 @@ impl Dialog {
             Self::Quit(_) => {}
             Self::Replay(d) => d.paste(text, ctx),
             Self::Resend(d) => d.paste(text, ctx),
+            Self::Decide(d) => d.paste(text, ctx),
         }
     }
 
@@ -137,6 +143,7 @@ impl Dialog {
             Self::Quit(_) => Step::default(),
             Self::Replay(d) => d.answer(event, ctx),
             Self::Resend(d) => d.answer(event, ctx),
+            Self::Decide(d) => d.answer(event),
         }
     }
 
@@ -146,6 +153,7 @@ impl Dialog {
             Self::Quit(d) => d.draw(c, screen, ctx),
             Self::Replay(d) => d.draw(c, screen, ctx),
             Self::Resend(d) => d.draw(c, screen, ctx),
+            Self::Decide(d) => d.draw(c, screen, ctx),
         }
     }
 }

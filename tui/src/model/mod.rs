@@ -3,6 +3,7 @@
 pub mod at_risk;
 pub mod clock;
 pub mod confirm;
+pub mod due;
 pub mod filter;
 pub mod format;
 pub mod group_state;
@@ -14,5 +15,7 @@ pub mod query;
 pub mod query_message;
 pub mod replay;
 pub mod resend;
+pub mod stacks;
 pub mod time_field;
 pub mod trend;
+pub mod version;

@@ -26,6 +26,8 @@ use crate::data::{Link, Name, Problem, Snapshot};
 use crate::effect::Watch;
 use crate::event::Event;
 use crate::ledger::Ledger;
+pub use rows::client_row;
+
 use ask::{Answer, Question};
 use known::Known;
 

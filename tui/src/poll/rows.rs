@@ -21,7 +21,7 @@ use crate::model::trend::{Trend, trend};
 mod broker;
 mod group;
 
-pub use group::{limit, topic_lag};
+pub use group::{client_row, limit, topic_lag};
 
 /// Window and least distance of readings for rates of what moves with every message.
 const RATE_MS: (i64, i64) = (12_000, 1_500);

@@ -231,13 +231,16 @@ fn header_right(app: &App, wide: bool) -> Vec<Seg> {
 }
 
 /// Screens of this console: key, name, place.
-const SCREENS: [(char, &str, Kind); 7] = [
+const SCREENS: [(char, &str, Kind); 10] = [
     ('1', "Overview", Kind::Overview),
     ('2', "Topics", Kind::Topics),
     ('3', "Groups", Kind::Groups),
     ('4', "Retry", Kind::Ladder),
     ('5', "Dead", Kind::Dead),
     ('7', "Brokers", Kind::Brokers),
+    ('8', "Clients", Kind::Clients),
+    ('9', "Timers", Kind::Timers),
+    ('0', "Transactions", Kind::Transactions),
     ('T', "Trace", Kind::Trace),
 ];
 
@@ -253,16 +256,27 @@ fn growing(app: &App) -> bool {
         .is_some_and(|n| n > 0)
 }
 
+/// Letters of a tab's name where the whole names do not fit; the open one keeps all of its own.
+const TAB_SHORT: usize = 4;
+
+/// Tabs of the screens with a digit, and the open one.
 fn tabs(app: &App, c: &mut Canvas, area: Rect) {
+    let shown: Vec<(char, &str, Kind)> = SCREENS
+        .into_iter()
+        .filter(|(key, _, kind)| key.is_ascii_digit() || root(app) == *kind)
+        .collect();
+    let whole: usize = shown.iter().map(|(_, name, _)| width(name) + 3).sum();
+    let short = whole > usize::from(area.width);
     let mut x = area.x;
-    for (digit, name, kind) in SCREENS {
+    for (digit, name, kind) in shown {
         let here = root(app) == kind;
         let sign = if here { "▸" } else { " " };
         let mark = if kind == Kind::Dead && growing(app) { "!" } else { "" };
+        let name: String =
+            if short && !here { name.chars().take(TAB_SHORT).collect() } else { name.to_owned() };
         let text = format!("{sign}{digit}{name}{mark}");
         let role = if here { Role::TabActive } else { Role::Tab };
-        let lead = u16::from(area.width >= 70);
-        x += lead;
+        x += u16::from(!short);
         x += c.put(x, area.y + 1, area.right().saturating_sub(x), &text, role);
     }
 }

@@ -3,7 +3,9 @@
 //! This file dispatches by place; each screen has its own file with its columns table, row keys, pure
 //! actions and pure drawing. No screen talks to a client (architecture.md §13).
 
+pub mod asked;
 pub mod brokers;
+pub mod clients;
 pub mod dead_letters;
 pub mod frame;
 pub mod group;
@@ -15,8 +17,10 @@ pub mod messages;
 pub mod overview;
 pub mod parts;
 pub mod queues;
+pub mod timers;
 pub mod topics;
 pub mod trace;
+pub mod transactions;
 
 use ratatui::layout::Rect;
 
@@ -25,7 +29,8 @@ use crate::data::Name;
 use crate::dialog::Dialog;
 use crate::effect::{Effect, Watch};
 use crate::keymap::{Action, Kind};
-use crate::place::At;
+use crate::place::{At, ClientsAt};
+use crate::survey::transactions::Verdict;
 use crate::widget::table::Column;
 use crate::widget::{Canvas, Seg};
 
@@ -48,6 +53,9 @@ pub fn keys(app: &App) -> Vec<String> {
         At::Dead => dead_letters::keys(app),
         At::Brokers => brokers::keys(app),
         At::Trace(at) => trace::keys(at, &app.place().lists[0].filter),
+        At::Clients(at) => clients::keys(app, at),
+        At::Timers(at) => timers::keys(app, at),
+        At::Transactions(at) => transactions::keys(app, at),
     }
 }
 
@@ -71,6 +79,9 @@ pub fn draw(app: &App, c: &mut Canvas, area: Rect) {
         At::Dead => dead_letters::draw(app, c, area),
         At::Brokers => brokers::draw(app, c, area),
         At::Trace(at) => trace::draw(app, c, area, at),
+        At::Clients(at) => clients::draw(app, c, area, at),
+        At::Timers(at) => timers::draw(app, c, area, at),
+        At::Transactions(at) => transactions::draw(app, c, area, at),
     }
 }
 
@@ -108,6 +119,15 @@ pub fn act(app: &mut App, action: Action) -> Vec<Effect> {
             app.tell("splitting the delay levels by group…");
             vec![Effect::ScanLadder]
         }
+        (_, Action::OpenClients) => {
+            let group = subject(app);
+            app.push(At::Clients(Box::new(ClientsAt::of(group))));
+            Vec::new()
+        }
+        (Kind::Clients, Action::Open) => clients::open(app),
+        (Kind::Timers, Action::Open) => timers::open(app),
+        (Kind::Transactions, Action::Commit) => transactions::decide(app, Verdict::Commit),
+        (Kind::Transactions, Action::RollBack) => transactions::decide(app, Verdict::Rollback),
         (Kind::Overview, Action::Open) => overview::open(app),
         (Kind::Topics, Action::Open) => topics::open(app),
         (Kind::Queues, Action::Open) => queues::open(app),
@@ -161,7 +181,7 @@ fn open_trace(app: &mut App) -> Vec<Effect> {
             .and_then(|key| dead_letters::find(app, &key).map(|l| l.message.unique_id.clone())),
         _ => None,
     };
-    if let Some(id) = id {
+    if let Some(id) = id.or_else(|| timers::id(app)) {
         return trace::open(app, Some(&id));
     }
     app.tell("no message under the cursor");
@@ -179,6 +199,8 @@ fn copy_id(app: &mut App) -> Vec<Effect> {
             dead_letters::find(app, &key).map(|l| l.message.unique_id.clone())
         }
         At::Overview => subject(app).map(|g| g.to_string()),
+        At::Timers(_) => timers::id(app),
+        At::Clients(_) | At::Transactions(_) => details(app).map(|(name, _)| name),
         _ => None,
     };
     vec![Effect::Copy(text.unwrap_or(key))]
@@ -192,6 +214,7 @@ pub fn subject(app: &App) -> Option<Name> {
         At::Groups => current(app).map(Name::from),
         At::Ladder => ladder::group(app),
         At::Dead => dead_letters::group(app),
+        At::Clients(at) => clients::group(app, at),
         _ => None,
     }
 }
@@ -219,7 +242,12 @@ pub fn watch(app: &App) -> Watch {
         At::Overview => Watch::Overview,
         At::Topics => Watch::Topics,
         At::Queues(topic) => Watch::Topic(topic.clone()),
-        At::Messages(_) | At::Message(_) | At::Trace(_) => Watch::Still,
+        At::Messages(_)
+        | At::Message(_)
+        | At::Trace(_)
+        | At::Clients(_)
+        | At::Timers(_)
+        | At::Transactions(_) => Watch::Still,
         At::Groups => Watch::Groups(groups::on_screen(app)),
         At::Group(group) => Watch::Group(group.clone()),
         At::Ladder => Watch::Ladder,
@@ -239,6 +267,8 @@ pub fn sort_letters(app: &App) -> Vec<(char, &'static str)> {
         (At::Dead, 0) => dead_letters::GROUPS,
         (At::Dead, _) => dead_letters::LETTERS,
         (At::Brokers, _) => brokers::COLUMNS,
+        (At::Clients(_), _) => clients::COLUMNS,
+        (At::Timers(_), _) => timers::COLUMNS,
         _ => &[],
     };
     columns.iter().filter_map(|c| c.sort.map(|l| (l, c.title.trim()))).collect()
@@ -263,6 +293,9 @@ pub fn details(app: &App) -> Option<(String, Vec<Vec<Seg>>)> {
         At::Dead => dead_letters::details(app),
         At::Brokers => brokers::details(app),
         At::Trace(at) => trace::details(app, at),
+        At::Clients(at) => clients::details(app, at),
+        At::Timers(at) => timers::details(app, at),
+        At::Transactions(at) => transactions::details(app, at),
         At::Message(_) => None,
     }
 }

@@ -3,9 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use engine::client::admin::{Member, Stacks};
 use engine::client::{ClientError, Cluster};
+use engine::protocol::body::running_info::ConsumerRunningInfo;
 
-use crate::data::Fig;
+use crate::data::{ClientRow, Fig};
+use crate::model::stacks::{self, Stack};
+use crate::poll::{client_row, problem};
+
+/// Members of one group that are asked about themselves.
+const ASKED_MAX: usize = 64;
 
 /// One client in one group.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,4 +106,85 @@ async fn producers(cluster: &Cluster, broker: &str, addr: &str, found: &mut Foun
         }
     }
     true
+}
+
+/// Everybody who is connected.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Clients {
+    /// Each client in each of its groups.
+    pub rows: Vec<Client>,
+    /// Whether all brokers told everything.
+    pub complete: bool,
+    /// What members of the open group tell of themselves, by client id.
+    pub told: BTreeMap<String, ClientRow>,
+}
+
+/// A client's own view of one group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Running {
+    /// Figures of its row.
+    pub row: ClientRow,
+    /// Its subscriptions: topic and expression.
+    pub subscriptions: Vec<(String, String)>,
+    /// Its queues: topic, broker, number.
+    pub queues: Vec<(String, String, i32)>,
+    /// Tries that it allows.
+    pub limit: Option<i32>,
+    /// Since when it consumes, its clock, ms.
+    pub since_ms: Option<i64>,
+    /// Threads that stand at the same place, most first.
+    pub stacks: Vec<Stack>,
+}
+
+/// Everybody, and what the members of one group tell of themselves (307).
+///
+/// # Errors
+/// When no name server answers.
+pub async fn all(cluster: &Cluster, group: Option<&str>) -> Result<Clients, ClientError> {
+    let (rows, complete) = list(cluster).await?;
+    let mut told = BTreeMap::new();
+    if let Some(group) = group {
+        let masters: BTreeMap<String, String> =
+            super::masters(cluster).await?.into_iter().collect();
+        let members = rows.iter().filter(|c| !c.producer && c.group == group).take(ASKED_MAX);
+        for member in members {
+            let Some(addr) = member.brokers.iter().find_map(|name| masters.get(name)) else {
+                continue;
+            };
+            let asked = Member { group, client_id: &member.id };
+            let answer = cluster.running_info(addr, &asked, Stacks::Omit).await;
+            let answer = answer.map_err(|error| problem(&error, cluster.now_ms()));
+            told.insert(member.id.clone(), client_row(Some(&answer), cluster.now_ms()));
+        }
+    }
+    Ok(Clients { rows, complete, told })
+}
+
+/// One consumer's own view with its stacks (307). Taking stacks pauses its threads for a moment.
+///
+/// # Errors
+/// When its broker or the client does not answer.
+pub async fn running(cluster: &Cluster, client: &Client) -> Result<Running, ClientError> {
+    let masters = super::masters(cluster).await?;
+    let addr = masters.iter().find(|(name, _)| client.brokers.contains(name));
+    let Some((_, addr)) = addr else {
+        return Err(ClientError::NoBroker(client.brokers.join(", ")));
+    };
+    let member = Member { group: &client.group, client_id: &client.id };
+    let info = cluster.running_info(addr, &member, Stacks::Include).await?;
+    Ok(view(info, cluster.now_ms()))
+}
+
+fn view(info: ConsumerRunningInfo, now_ms: i64) -> Running {
+    let number = |key: &str| info.properties.get(key).and_then(|text| text.parse::<i64>().ok());
+    let owned = info.mq_table.0.iter().filter(|(_, queue)| !queue.dropped);
+    let wanted = info.subscription_set.iter();
+    Running {
+        subscriptions: wanted.map(|s| (s.topic.clone(), s.sub_string.clone())).collect(),
+        queues: owned.map(|(q, _)| (q.topic.clone(), q.broker_name.clone(), q.queue_id)).collect(),
+        limit: number("maxReconsumeTimes").and_then(|n| i32::try_from(n).ok()),
+        since_ms: number("PROP_CONSUMER_START_TIMESTAMP").filter(|ms| *ms > 0),
+        stacks: stacks::grouped(info.jstack.as_deref().unwrap_or_default()),
+        row: client_row(Some(&Ok(info)), now_ms),
+    }
 }

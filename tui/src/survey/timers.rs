@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::client::figures::QueueAt;
-use engine::client::{ClientError, Cluster};
+use engine::client::retry_ladder;
+use engine::client::{ClientError, Cluster, MessageExt};
 use engine::protocol::body::MessageQueue;
 use engine::protocol::names;
 use engine::protocol::properties::key;
@@ -14,6 +15,8 @@ use crate::data::fig::sum;
 
 /// Entries of a broker that are read for the list.
 pub const ENTRIES_MAX: i64 = 10_000;
+/// Entries of one delay level of a broker that are read for the list: the next ones due.
+const LEVEL_MAX: i64 = 500;
 /// Bookkeeping of POP, which is nobody's message.
 const REVIVE_PREFIX: &str = "rmq_sys_REVIVE_LOG";
 
@@ -43,6 +46,38 @@ pub struct Timer {
     pub broker: String,
     /// When it was set, ms.
     pub stored_ms: i64,
+    /// Bytes of its body as stored.
+    pub size: u64,
+    /// What holds it.
+    pub kind: Kind,
+    /// Who sent it.
+    pub set_by: String,
+    /// How often it was entered again because it waits longer than the wheel turns.
+    pub rolled: Option<u32>,
+}
+
+/// What holds a waiting message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The wheel.
+    Wheel,
+    /// A delay level.
+    Level(u32),
+}
+
+/// All that waits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Timers {
+    /// Messages of the wheel and of the levels, soonest first.
+    pub rows: Vec<Timer>,
+    /// Some entries were left unread.
+    pub more: bool,
+    /// On the wheel, as the brokers count.
+    pub wheel: Fig<u64>,
+    /// In delay levels, as the brokers count.
+    pub levels: Fig<u64>,
+    /// Broker's clock less ours, the largest, ms.
+    pub ahead_ms: i64,
 }
 
 /// Totals by topic; the second value: whether all masters told theirs.
@@ -125,6 +160,10 @@ pub async fn list(cluster: &Cluster) -> Result<(Vec<Timer>, bool), ClientError> 
                 tag: m.tag().unwrap_or_default().to_owned(),
                 broker: broker.clone(),
                 stored_ms: m.store_ms,
+                size: m.stored_body.len() as u64,
+                kind: Kind::Wheel,
+                set_by: m.born_host.ip().to_string(),
+                rolled: Some(rolled(m)),
             });
         }
     }
@@ -132,4 +171,76 @@ pub async fn list(cluster: &Cluster) -> Result<(Vec<Timer>, bool), ClientError> 
     // A timer that was set for longer than the wheel turns is entered again on its way.
     out.dedup_by(|a, b| a.unique_id == b.unique_id);
     Ok((out, more))
+}
+
+fn rolled(message: &MessageExt) -> u32 {
+    message.get(key::TIMER_ROLL_TIMES).and_then(|n| n.parse().ok()).unwrap_or_default()
+}
+
+/// Wheel and delay levels together.
+///
+/// # Errors
+/// When a broker cannot be asked.
+pub async fn all(cluster: &Cluster) -> Result<Timers, ClientError> {
+    let (mut rows, mut more) = list(cluster).await?;
+    let (totals, complete) = totals(cluster).await?;
+    let mut parts: Vec<Fig<u64>> = totals.into_iter().map(|total| total.waiting).collect();
+    if !complete {
+        parts.push(Fig::unknown("a broker did not tell its timers"));
+    }
+    let (mut counts, mut ahead_ms) = (Vec::new(), 0);
+    for (broker, addr) in super::masters(cluster).await? {
+        let runtime = cluster.runtime(&addr).await?;
+        let ahead = runtime.broker_now_ms().map_or(0, |now| now - cluster.now_ms());
+        ahead_ms = if ahead.abs() > i64::abs(ahead_ms) { ahead } else { ahead_ms };
+        for level in retry_ladder::levels(cluster, &addr).await?.levels {
+            let waiting = level.waiting().max(0).unsigned_abs();
+            counts.push(if level.exact { Fig::Known(waiting) } else { Fig::AtLeast(waiting) });
+            more |= level.waiting() > LEVEL_MAX;
+            rows.extend(in_level(cluster, &broker, &addr, &level).await?);
+        }
+    }
+    rows.sort_by(|a, b| (a.due_ms, &a.unique_id).cmp(&(b.due_ms, &b.unique_id)));
+    Ok(Timers { rows, more, wheel: sum(&parts), levels: sum(&counts), ahead_ms })
+}
+
+/// The next messages of one level.
+async fn in_level(
+    cluster: &Cluster,
+    broker: &str,
+    addr: &str,
+    level: &retry_ladder::Level,
+) -> Result<Vec<Timer>, ClientError> {
+    let to = level.max.min(level.delivered + LEVEL_MAX);
+    if to <= level.delivered {
+        return Ok(Vec::new());
+    }
+    let queue = MessageQueue {
+        topic: names::SCHEDULE_TOPIC.to_owned(),
+        broker_name: broker.to_owned(),
+        queue_id: i32::try_from(level.number.saturating_sub(1)).unwrap_or(i32::MAX),
+    };
+    let entries = super::range(cluster, addr, &queue, level.delivered, to).await?;
+    Ok(entries
+        .iter()
+        .filter_map(|m| {
+            let topic = m.get(key::REAL_TOPIC)?.to_owned();
+            let retry = topic.strip_prefix(names::RETRY_PREFIX);
+            let set_by =
+                retry.map_or_else(|| m.born_host.ip().to_string(), |g| format!("retry of {g}"));
+            Some(Timer {
+                due_ms: m.store_ms + level.delay_ms,
+                topic,
+                unique_id: m.unique_id(),
+                keys: m.keys().collect::<Vec<_>>().join(" "),
+                tag: m.tag().unwrap_or_default().to_owned(),
+                broker: broker.to_owned(),
+                stored_ms: m.store_ms,
+                size: m.stored_body.len() as u64,
+                kind: Kind::Level(level.number),
+                set_by,
+                rolled: None,
+            })
+        })
+        .collect())
 }

@@ -48,6 +48,45 @@ pub struct Half {
     pub log_offset: i64,
 }
 
+/// All transactions that wait for somebody.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Transactions {
+    /// Oldest first.
+    pub halves: Vec<Half>,
+    /// Whether everything was read.
+    pub complete: bool,
+    /// How each broker checks, by its name; not of those that do not tell their settings.
+    pub rules: BTreeMap<String, Rules>,
+}
+
+/// How a broker checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Time between two checks, ms.
+    pub interval_ms: i64,
+    /// Checks until it gives up.
+    pub checks_max: u32,
+}
+
+/// All of them with the rules of their brokers (26).
+///
+/// # Errors
+/// When a broker cannot be asked.
+pub async fn all(cluster: &Cluster) -> Result<Transactions, ClientError> {
+    let (halves, complete) = list(cluster).await?;
+    let mut rules = BTreeMap::new();
+    for (broker, addr) in super::masters(cluster).await? {
+        // A broker that keeps its settings to itself leaves a question mark in NEXT.
+        let Ok(config) = cluster.broker_config(&addr).await else { continue };
+        let checks = config.int("transactionCheckMax").and_then(|n| u32::try_from(n).ok());
+        let interval = config.int("transactionCheckInterval");
+        if let (Some(interval_ms), Some(checks_max)) = (interval, checks) {
+            rules.insert(broker, Rules { interval_ms, checks_max });
+        }
+    }
+    Ok(Transactions { halves, complete, rules })
+}
+
 /// What becomes of a transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {

@@ -7,6 +7,7 @@ use crate::dialog::Dialog;
 use crate::effect::{Effect, Exit};
 use crate::event::{Code, Event, Key};
 use crate::keymap::{Kind, TABLE, parse_key};
+use crate::survey::Survey;
 
 fn calm(size: (u16, u16)) -> Deck {
     let mut deck = Deck::new(size);
@@ -336,4 +337,71 @@ fn paste_is_text_in_a_field_and_nothing_elsewhere() {
     deck.send(Event::Paste("-2h\n".to_owned(), now));
     deck.press("enter");
     assert!(deck.text().contains("of 16 queues known"), "{}", deck.text());
+}
+
+#[test]
+fn clients_of_a_group_ask_its_members_and_enter_asks_one_of_them() {
+    let mut deck = calm((120, 40));
+    deck.press("3 o c");
+    let group = Survey::Clients(Some("payments-settle".into()));
+    assert!(deck.effects.iter().any(|e| matches!(e, Effect::Survey(_, what) if *what == group)));
+    assert!(deck.text().contains("pull 0s"), "{}", deck.text());
+    deck.press("enter");
+    let text = deck.text();
+    assert!(text.contains("limit 3 (client)") && text.contains("16 threads"), "{text}");
+}
+
+#[test]
+fn a_screen_that_asks_for_itself_asks_again_only_while_it_is_seen() {
+    let surveys =
+        |deck: &Deck| deck.effects.iter().filter(|e| matches!(e, Effect::Survey(..))).count();
+    let mut deck = calm((80, 24));
+    deck.press("9");
+    assert_eq!(surveys(&deck), 1);
+    for _ in 0..2 {
+        deck.now += 29_000;
+        let now = deck.now;
+        deck.send(Event::Tick(now));
+    }
+    assert_eq!(surveys(&deck), 2, "every 15 intervals of 2 s");
+    deck.press("1");
+    deck.now += 60_000;
+    let now = deck.now;
+    deck.send(Event::Tick(now));
+    assert_eq!(surveys(&deck), 2);
+    deck.press("9 p");
+    deck.now += 60_000;
+    let now = deck.now;
+    deck.send(Event::Tick(now));
+    assert_eq!(surveys(&deck), 3, "back on screen once, then frozen");
+}
+
+#[test]
+fn a_transaction_is_rolled_back_only_with_its_group_typed() {
+    let mut deck = calm((80, 24));
+    deck.press("0 x tab R");
+    assert_eq!(deck.writes(), 0, "{}", deck.text());
+    deck.press("esc x 'ledger-api-old enter R");
+    assert_eq!(deck.writes(), 1, "{}", deck.text());
+    let Some(Effect::Decide(ticket, half, _, note)) = deck.effects.last().cloned() else {
+        panic!("{:?}", deck.effects.last())
+    };
+    assert_eq!((&*half.keys, note.action), ("tx-5510", "roll back half"));
+    deck.send(Event::Decided(ticket, ItemOutcome::Done("rolled back".to_owned())));
+    assert!(deck.text().contains("✓ rolled back"), "{}", deck.text());
+    assert!(matches!(deck.effects.last(), Some(Effect::Survey(..))), "the list is read again");
+}
+
+#[test]
+fn a_commit_asks_the_name_in_prod_and_a_given_up_one_is_not_decided() {
+    let mut deck = calm((80, 24));
+    deck.press("0 r R");
+    assert_eq!(deck.writes(), 1, "{}", deck.text());
+    let mut deck = Deck::new((80, 24));
+    deck.press("0 r tab R");
+    assert_eq!(deck.writes(), 0);
+    let mut deck = calm((80, 24));
+    deck.press("0 G r R");
+    assert_eq!(deck.writes(), 0);
+    assert!(deck.text().contains("given it up"), "{}", deck.text());
 }

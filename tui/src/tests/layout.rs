@@ -47,6 +47,9 @@ fn columns_of_priority_one_are_never_missing() {
         ("4", screen::ladder::LEVELS),
         ("5 enter", screen::dead_letters::LETTERS),
         ("7", screen::brokers::COLUMNS),
+        ("8", screen::clients::COLUMNS),
+        ("9", screen::timers::COLUMNS),
+        ("0", screen::transactions::COLUMNS),
     ];
     for (keys, columns) in tables {
         for size in SIZES {

@@ -85,6 +85,7 @@ fn answer(effect: &Effect) -> Option<Event> {
         Effect::ReadMessages(ticket, ..) => Event::Messages(*ticket, Ok(fixtures::page())),
         Effect::FindWhere(ticket, _) => Event::Where(*ticket, Ok(fixtures::wheres())),
         Effect::FindTrace(ticket, _) => Event::Traced(*ticket, Ok(Box::new(fixtures::life()))),
+        Effect::Survey(ticket, what) => Event::Surveyed(*ticket, Ok(fixtures::surveyed(what))),
         Effect::PlanReplay(ticket, ask) => {
             Event::ReplayPlanned(*ticket, Ok(Box::new(fixtures::replay_plan(ask))))
         }

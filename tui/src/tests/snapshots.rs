@@ -1,15 +1,22 @@
 //! Frames as they are meant to be: every place full at three sizes, its other states at 80×24.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::render::{Deck, roles, text};
 use crate::app::App;
-use crate::data::{Link, Part, Picture, Problem, Ready};
+use crate::data::{Fig, Link, Part, Picture, Problem, Ready};
+use crate::effect::Effect;
+use crate::event::Event;
 use crate::fixtures;
+use crate::survey::clients::Clients;
+use crate::survey::timers::Timers;
 use crate::survey::trace::{Life, Match};
+use crate::survey::transactions::Transactions;
+use crate::survey::{Survey, Surveyed};
 
 /// Places with the keys that lead there from the Overview.
-pub const PLACES: [(&str, &str); 16] = [
+pub const PLACES: [(&str, &str); 20] = [
     ("overview", ""),
     ("topics", "2"),
     ("queues", "2 enter"),
@@ -26,6 +33,10 @@ pub const PLACES: [(&str, &str); 16] = [
     ("dead", "5"),
     ("brokers", "7"),
     ("trace", "T 'inv-2201 enter"),
+    ("clients", "3 o c"),
+    ("clients_running", "3 o c enter"),
+    ("timers", "9"),
+    ("transactions", "0"),
 ];
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
@@ -61,6 +72,9 @@ fn dialogs() {
         let mut deck = Deck::new((w, h));
         deck.press("5 enter * r");
         insta::assert_snapshot!(format!("resend_preview_{w}x{h}"), deck.text());
+        let mut deck = Deck::new((w, h));
+        deck.press("0 x");
+        insta::assert_snapshot!(format!("decide_{w}x{h}"), deck.text());
         let mut deck = Deck::new((w, h));
         deck.press("q");
         insta::assert_snapshot!(format!("quit_{w}x{h}"), deck.text());
@@ -102,10 +116,10 @@ fn a_trace_that_is_not_there_says_why() {
         deck.answers = false;
         deck.press("T 'inv-2201 enter");
         let ticket = deck.effects.iter().find_map(|effect| match effect {
-            crate::effect::Effect::FindTrace(ticket, _) => Some(*ticket),
+            Effect::FindTrace(ticket, _) => Some(*ticket),
             _ => None,
         });
-        deck.send(crate::event::Event::Traced(ticket.unwrap(), Ok(Box::new(life))));
+        deck.send(Event::Traced(ticket.unwrap(), Ok(Box::new(life))));
         insta::assert_snapshot!(format!("trace_{name}_80x24"), deck.text());
     }
 }
@@ -181,6 +195,69 @@ fn every_place_in_every_other_state() {
             let mut deck = Deck::of(app);
             deck.press(key);
             insta::assert_snapshot!(format!("state_{state}_{key}"), text(&deck.app));
+        }
+    }
+}
+
+/// What a screen that asks for itself gets in a state: nothing, a problem, or an answer.
+type Reply = Option<Result<Surveyed, Problem>>;
+
+#[test]
+fn every_place_that_asks_for_itself_in_every_other_state() {
+    let empty = |what: &Survey| match what {
+        Survey::Timers => Surveyed::Timers(Arc::new(Timers {
+            rows: Vec::new(),
+            more: false,
+            wheel: Fig::Known(0),
+            levels: Fig::Known(0),
+            ahead_ms: 0,
+        })),
+        Survey::Transactions => Surveyed::Transactions(Arc::new(Transactions {
+            complete: true,
+            ..Transactions::default()
+        })),
+        _ => Surveyed::Clients(Arc::new(Clients { complete: true, ..Clients::default() })),
+    };
+    let partial = |what: &Survey| match fixtures::surveyed(what) {
+        Surveyed::Timers(t) => Surveyed::Timers(Arc::new(Timers {
+            more: true,
+            wheel: Fig::AtLeast(884),
+            ..t.as_ref().clone()
+        })),
+        Surveyed::Transactions(t) => Surveyed::Transactions(Arc::new(Transactions {
+            complete: false,
+            rules: BTreeMap::new(),
+            ..t.as_ref().clone()
+        })),
+        Surveyed::Clients(c) => {
+            Surveyed::Clients(Arc::new(Clients { complete: false, ..c.as_ref().clone() }))
+        }
+        other @ Surveyed::Running(_) => other,
+    };
+    for key in ["8", "9", "0"] {
+        for state in ["never", "refused", "empty", "partial", "gone"] {
+            let mut deck = Deck::new((80, 24));
+            deck.answers = false;
+            deck.press(key);
+            let asked = deck.effects.iter().find_map(|effect| match effect {
+                Effect::Survey(ticket, what) => Some((*ticket, what.clone())),
+                _ => None,
+            });
+            let (ticket, what) = asked.expect("the screen asks when it opens");
+            let reply: Reply = match state {
+                "refused" => Some(Err(fixtures::denied())),
+                "empty" => Some(Ok(empty(&what))),
+                "partial" => Some(Ok(partial(&what))),
+                "gone" => Some(Ok(fixtures::surveyed(&what))),
+                _ => None,
+            };
+            if let Some(reply) = reply {
+                deck.send(Event::Surveyed(ticket, reply));
+            }
+            if state == "gone" {
+                gone(&mut deck.app.live);
+            }
+            insta::assert_snapshot!(format!("state_{state}_{key}"), deck.text());
         }
     }
 }

@@ -491,7 +491,8 @@ pub fn client_rows(known: &Known, group: &str, now_ms: i64) -> Vec<ClientRow> {
     out.into_values().collect()
 }
 
-fn client_row(
+/// What a client tells of itself, as a row without its name.
+pub fn client_row(
     running: Option<&Result<engine::protocol::body::running_info::ConsumerRunningInfo, Problem>>,
     now_ms: i64,
 ) -> ClientRow {
