@@ -15,6 +15,7 @@ use crate::keymap::{self, Action, Found, Kind, Layer};
 use crate::model::clock::{TimeMode, Zone};
 use crate::place::{At, Place, TraceAt};
 use crate::screen;
+use crate::survey::state::Surveys;
 use crate::widget::input::Field;
 
 /// Refresh intervals that `+` and `-` step through.
@@ -80,6 +81,8 @@ pub struct App {
     pub interval_ms: i64,
     pub live: Picture,
     pub frozen: Option<(i64, Box<Picture>)>,
+    /// What is asked seldom.
+    pub surveys: Surveys,
     pub stack: Vec<Place>,
     /// Screens that were left, with their cursors.
     pub left: HashMap<Kind, Place>,
@@ -110,6 +113,7 @@ impl App {
             interval_ms: 2_000,
             live: Picture::default(),
             frozen: None,
+            surveys: Surveys::default(),
             stack: vec![Place::new(At::Overview)],
             left: HashMap::new(),
             dialog: None,
@@ -189,6 +193,9 @@ impl App {
                 Kind::Dead => At::Dead,
                 Kind::Brokers => At::Brokers,
                 Kind::Trace => At::Trace(Box::new(TraceAt::unasked())),
+                Kind::Clients => At::Clients,
+                Kind::Timers => At::Timers,
+                Kind::Transactions => At::Transactions,
                 _ => At::Overview,
             })
         });
@@ -254,6 +261,12 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Stop => vec![Effect::Exit(Exit::Stopped)],
         other => on_answer(app, other),
     };
+    let (kind, now, interval) = (app.kind(), app.now_ms, app.interval_ms);
+    if app.frozen.is_none()
+        && let Some(survey) = app.surveys.due(kind, now, interval)
+    {
+        effects.push(Effect::Survey(survey));
+    }
     let watch = screen::watch(app);
     if app.watched.as_ref() != Some(&watch) {
         app.watched = Some(watch.clone());
@@ -268,6 +281,7 @@ fn on_answer(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Messages(ticket, result) => screen::messages::took(app, ticket, result),
         Event::Where(ticket, result) => screen::inspector::took(app, ticket, result),
         Event::Traced(ticket, result) => screen::trace::took(app, ticket, result),
+        Event::Surveyed(answer) => app.surveys.take(*answer, app.now_ms),
         Event::LastChange(text) => app.last_change = Some(text),
         Event::CannotAudit(why) => {
             app.read_only = Some(format!("read-only: {why}"));
@@ -405,6 +419,9 @@ fn act(app: &mut App, action: Action, writes: bool) -> Vec<Effect> {
         Action::GoDead => app.go(Kind::Dead),
         Action::GoBrokers => app.go(Kind::Brokers),
         Action::GoTrace => return go_trace(app),
+        Action::GoClients => app.go(Kind::Clients),
+        Action::GoTimers => app.go(Kind::Timers),
+        Action::GoTransactions => app.go(Kind::Transactions),
         Action::Help => app.help = Some(0),
         Action::Back => back(app),
         Action::Close => return close(app),
@@ -417,7 +434,10 @@ fn act(app: &mut App, action: Action, writes: bool) -> Vec<Effect> {
         Action::Reverse => list::reverse(app),
         Action::Faster => return interval(app, -1),
         Action::Slower => return interval(app, 1),
-        Action::Refresh => return vec![Effect::Refresh],
+        Action::Refresh => {
+            app.surveys.refresh();
+            return vec![Effect::Refresh];
+        }
         Action::Redraw => return vec![Effect::Redraw],
         Action::Suspend => return suspend(app),
         Action::Quit => return ctrl_c(app),

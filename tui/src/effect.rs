@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::data::Name;
 use crate::data::plan::{ReplayAsk, ReplayPlan, ResendAsk, ResendRun};
 use crate::event::Ticket;
+use crate::survey::state::Survey;
 
 /// What is on screen and so has to be fresh.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +78,7 @@ pub enum Effect {
     ReadMessages(Ticket, QueueRef, From),
     FindWhere(Ticket, Arc<crate::data::Message>),
     FindTrace(Ticket, Arc<str>),
+    Survey(Survey),
     ScanLadder,
     PlanReplay(Ticket, ReplayAsk),
     RunReplay(Ticket, Arc<ReplayPlan>, AuditNote),

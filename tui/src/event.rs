@@ -2,6 +2,7 @@
 
 use crate::data::plan::{ItemOutcome, ReplayPlan, ResendPlan};
 use crate::data::{MessagePage, Problem, Snapshot, Where};
+use crate::survey::state::Surveyed;
 use crate::survey::trace::Life;
 
 /// A key without the terminal's library.
@@ -64,6 +65,7 @@ pub enum Event {
     Messages(Ticket, Result<MessagePage, Problem>),
     Where(Ticket, Result<Vec<Where>, Problem>),
     Traced(Ticket, Result<Box<Life>, Problem>),
+    Surveyed(Box<Surveyed>),
     ReplayPlanned(Ticket, Result<Box<ReplayPlan>, Problem>),
     ReplayItem(Ticket, usize, ItemOutcome),
     /// A running replay ended; the text says why it stopped early.

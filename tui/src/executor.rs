@@ -24,7 +24,8 @@ use crate::messages;
 use crate::model::clock::Zone;
 use crate::poll::{Order, problem};
 use crate::state_dir::{AuditLine, LedgerLine, StateDir};
-use crate::survey::trace;
+use crate::survey::state::{Survey, Surveyed, TimerList};
+use crate::survey::{clients, timers, trace, transactions};
 
 /// How running changes are steered.
 type Steers = Arc<Mutex<BTreeMap<Ticket, Steer>>>;
@@ -63,6 +64,12 @@ const fn stage(outcome: &ItemOutcome) -> Stage {
         ItemOutcome::Gone => Stage::Gone,
         ItemOutcome::NotTried => Stage::NotTried,
     }
+}
+
+async fn timers_of(cluster: &Cluster) -> Result<(TimerList, bool), ClientError> {
+    let (totals, complete) = timers::totals(cluster).await?;
+    let (timers, more) = timers::list(cluster).await?;
+    Ok((TimerList { timers, totals, more }, complete))
 }
 
 /// Runs effects as tasks.
@@ -110,6 +117,11 @@ impl Executor {
                     me.tell(Event::Traced(ticket, me.answer(life.map(Box::new))));
                 });
             }
+            Effect::Survey(survey) => {
+                self.handle.spawn(async move {
+                    me.tell(Event::Surveyed(Box::new(me.survey(survey).await)));
+                });
+            }
             Effect::PlanReplay(ticket, ask) => {
                 self.handle.spawn(async move { replay::plan(&me, ticket, ask).await });
             }
@@ -124,6 +136,17 @@ impl Executor {
             }
             // The loop's own.
             Effect::Copy(_) | Effect::Redraw | Effect::Suspend | Effect::Exit(_) => {}
+        }
+    }
+
+    async fn survey(&self, survey: Survey) -> Surveyed {
+        let cluster = &self.cluster;
+        match survey {
+            Survey::Clients => Surveyed::Clients(self.answer(clients::list(cluster).await)),
+            Survey::Timers => Surveyed::Timers(self.answer(timers_of(cluster).await)),
+            Survey::Transactions => {
+                Surveyed::Transactions(self.answer(transactions::list(cluster).await))
+            }
         }
     }
 

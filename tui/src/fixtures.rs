@@ -2,6 +2,8 @@
 //!
 //! One moment: Sat 2026-03-14 14:03:27 +08:00, context `prod-eu`.
 
+pub mod surveys;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -87,6 +87,9 @@ pub enum At {
     Dead,
     Brokers,
     Trace(Box<TraceAt>),
+    Clients,
+    Timers,
+    Transactions,
 }
 
 impl At {
@@ -104,6 +107,9 @@ impl At {
             Self::Dead => Kind::Dead,
             Self::Brokers => Kind::Brokers,
             Self::Trace(_) => Kind::Trace,
+            Self::Clients => Kind::Clients,
+            Self::Timers => Kind::Timers,
+            Self::Transactions => Kind::Transactions,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! Reading is by plain pulls of the tools' group, with named bounds. Recipes: admin.md §5 i–l.
 
 pub mod clients;
+pub mod state;
 pub mod timers;
 pub mod trace;
 pub mod transactions;

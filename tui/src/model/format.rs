@@ -172,9 +172,41 @@ pub fn plural(n: u64, one: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{} {one}s", count(n)) }
 }
 
+/// Wire version of `4.2.0`; from there on every minor version has ten patches with a snapshot each.
+const V4_2_0: i32 = 253;
+/// Minor versions of 4.x from 4.2 on; then come those of 5.x.
+const MINORS_OF_4: i32 = 8;
+
+/// Name of a release by its wire version: `5.3.2`; older and stranger ones by their number.
+pub fn release(version: i32) -> String {
+    let at = version - V4_2_0;
+    if !(0..600 - V4_2_0).contains(&at) {
+        return format!("v{version}");
+    }
+    let (minor, patch) = (at / 20, at % 20 / 2);
+    let snapshot = if at % 2 == 1 { "-s" } else { "" };
+    if minor < MINORS_OF_4 {
+        format!("4.{}.{patch}{snapshot}", minor + 2)
+    } else {
+        format!("5.{}.{patch}{snapshot}", minor - MINORS_OF_4)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn wire_versions_have_their_release_names() {
+        let named =
+            [(253, "4.2.0"), (317, "4.5.2"), (399, "4.9.3"), (411, "4.9.9"), (413, "5.0.0")];
+        for (version, name) in
+            named.into_iter().chain([(441, "5.1.4"), (477, "5.3.2"), (513, "5.5.0")])
+        {
+            assert_eq!(release(version), name);
+        }
+        assert_eq!((release(512), release(62)), ("5.4.9-s".to_owned(), "v62".to_owned()));
+    }
 
     #[test]
     fn counts_are_grouped_up_to_nine_digits() {

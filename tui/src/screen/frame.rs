@@ -231,13 +231,16 @@ fn header_right(app: &App, wide: bool) -> Vec<Seg> {
 }
 
 /// Screens of this console: key, name, place.
-const SCREENS: [(char, &str, Kind); 7] = [
+const SCREENS: [(char, &str, Kind); 10] = [
     ('1', "Overview", Kind::Overview),
     ('2', "Topics", Kind::Topics),
     ('3', "Groups", Kind::Groups),
     ('4', "Retry", Kind::Ladder),
     ('5', "Dead", Kind::Dead),
     ('7', "Brokers", Kind::Brokers),
+    ('8', "Clients", Kind::Clients),
+    ('9', "Timers", Kind::Timers),
+    ('0', "Transact.", Kind::Transactions),
     ('T', "Trace", Kind::Trace),
 ];
 
@@ -259,10 +262,10 @@ fn tabs(app: &App, c: &mut Canvas, area: Rect) {
         let here = root(app) == kind;
         let sign = if here { "▸" } else { " " };
         let mark = if kind == Kind::Dead && growing(app) { "!" } else { "" };
-        let text = format!("{sign}{digit}{name}{mark}");
+        // The one that is open has its whole name.
+        let short = if here { name } else { name.get(..4).unwrap_or(name) };
+        let text = format!("{sign}{digit}{short}{mark}");
         let role = if here { Role::TabActive } else { Role::Tab };
-        let lead = u16::from(area.width >= 70);
-        x += lead;
         x += c.put(x, area.y + 1, area.right().saturating_sub(x), &text, role);
     }
 }
@@ -293,6 +296,7 @@ fn side_figure(app: &App, kind: Kind) -> String {
         Kind::Ladder => short(&cluster.retry),
         Kind::Dead => short(&cluster.dead_open),
         Kind::Brokers => cluster.brokers_known.to_string(),
+        Kind::Clients => short(&cluster.clients),
         _ => String::new(),
     }
 }

@@ -4,6 +4,7 @@
 //! actions and pure drawing. No screen talks to a client (architecture.md §13).
 
 pub mod brokers;
+pub mod clients;
 pub mod dead_letters;
 pub mod frame;
 pub mod group;
@@ -15,8 +16,10 @@ pub mod messages;
 pub mod overview;
 pub mod parts;
 pub mod queues;
+pub mod timers;
 pub mod topics;
 pub mod trace;
+pub mod transactions;
 
 use ratatui::layout::Rect;
 
@@ -48,6 +51,9 @@ pub fn keys(app: &App) -> Vec<String> {
         At::Dead => dead_letters::keys(app),
         At::Brokers => brokers::keys(app),
         At::Trace(at) => trace::keys(at, &app.place().lists[0].filter),
+        At::Clients => clients::keys(app),
+        At::Timers => timers::keys(app),
+        At::Transactions => transactions::keys(app),
     }
 }
 
@@ -71,6 +77,9 @@ pub fn draw(app: &App, c: &mut Canvas, area: Rect) {
         At::Dead => dead_letters::draw(app, c, area),
         At::Brokers => brokers::draw(app, c, area),
         At::Trace(at) => trace::draw(app, c, area, at),
+        At::Clients => clients::draw(app, c, area),
+        At::Timers => timers::draw(app, c, area),
+        At::Transactions => transactions::draw(app, c, area),
     }
 }
 
@@ -107,6 +116,11 @@ pub fn act(app: &mut App, action: Action) -> Vec<Effect> {
         (_, Action::Scan) => {
             app.tell("splitting the delay levels by group…");
             vec![Effect::ScanLadder]
+        }
+        (_, Action::OpenClients) => open_clients(app),
+        (Kind::Clients | Kind::Timers | Kind::Transactions, Action::Open) => {
+            app.details = !app.details;
+            Vec::new()
         }
         (Kind::Overview, Action::Open) => overview::open(app),
         (Kind::Topics, Action::Open) => topics::open(app),
@@ -151,6 +165,16 @@ fn open_group_at(app: &mut App, kind: Kind) -> Vec<Effect> {
     Vec::new()
 }
 
+/// The clients of the group under the cursor.
+fn open_clients(app: &mut App) -> Vec<Effect> {
+    let group = subject(app);
+    app.go(Kind::Clients);
+    if let Some(group) = group {
+        app.place_mut().lists[0].filter = group.to_string();
+    }
+    Vec::new()
+}
+
 /// The life of the message under the cursor.
 fn open_trace(app: &mut App) -> Vec<Effect> {
     let id = match &app.place().at {
@@ -159,6 +183,7 @@ fn open_trace(app: &mut App) -> Vec<Effect> {
             .and_then(|key| messages::find(at, &key).map(|message| message.unique_id.clone())),
         At::Dead if app.place().pane == 1 => current(app)
             .and_then(|key| dead_letters::find(app, &key).map(|l| l.message.unique_id.clone())),
+        At::Timers | At::Transactions => current(app),
         _ => None,
     };
     if let Some(id) = id {
@@ -179,6 +204,7 @@ fn copy_id(app: &mut App) -> Vec<Effect> {
             dead_letters::find(app, &key).map(|l| l.message.unique_id.clone())
         }
         At::Overview => subject(app).map(|g| g.to_string()),
+        At::Clients => clients::id(app),
         _ => None,
     };
     vec![Effect::Copy(text.unwrap_or(key))]
@@ -192,6 +218,7 @@ pub fn subject(app: &App) -> Option<Name> {
         At::Groups => current(app).map(Name::from),
         At::Ladder => ladder::group(app),
         At::Dead => dead_letters::group(app),
+        At::Clients => clients::group(app),
         _ => None,
     }
 }
@@ -219,7 +246,12 @@ pub fn watch(app: &App) -> Watch {
         At::Overview => Watch::Overview,
         At::Topics => Watch::Topics,
         At::Queues(topic) => Watch::Topic(topic.clone()),
-        At::Messages(_) | At::Message(_) | At::Trace(_) => Watch::Still,
+        At::Messages(_)
+        | At::Message(_)
+        | At::Trace(_)
+        | At::Clients
+        | At::Timers
+        | At::Transactions => Watch::Still,
         At::Groups => Watch::Groups(groups::on_screen(app)),
         At::Group(group) => Watch::Group(group.clone()),
         At::Ladder => Watch::Ladder,
@@ -239,6 +271,9 @@ pub fn sort_letters(app: &App) -> Vec<(char, &'static str)> {
         (At::Dead, 0) => dead_letters::GROUPS,
         (At::Dead, _) => dead_letters::LETTERS,
         (At::Brokers, _) => brokers::COLUMNS,
+        (At::Clients, _) => clients::COLUMNS,
+        (At::Timers, _) => timers::COLUMNS,
+        (At::Transactions, _) => transactions::COLUMNS,
         _ => &[],
     };
     columns.iter().filter_map(|c| c.sort.map(|l| (l, c.title.trim()))).collect()
@@ -263,6 +298,9 @@ pub fn details(app: &App) -> Option<(String, Vec<Vec<Seg>>)> {
         At::Dead => dead_letters::details(app),
         At::Brokers => brokers::details(app),
         At::Trace(at) => trace::details(app, at),
+        At::Clients => clients::details(app),
+        At::Timers => timers::details(app),
+        At::Transactions => transactions::details(app),
         At::Message(_) => None,
     }
 }

@@ -42,6 +42,20 @@ pub fn right_title<T>(app: &App, part: &Part<T>, noun: &str, base: &str) -> Seg 
     }
 }
 
+/// The right title of a list that is asked seldom: its age is shown once a second question is late.
+pub fn survey_title<T>(app: &App, part: &Part<T>, noun: &str, base: &str) -> Seg {
+    let Part::Ready(ready) = part else { return right_title(app, part, noun, base) };
+    let mut parts = vec![base.to_owned()];
+    let mut role = Role::TextDim;
+    if ready.answered < ready.asked {
+        parts.push("not all were told".to_owned());
+        role = Role::Warn;
+    }
+    let age = app.now_ms - ready.taken_ms;
+    parts.push(format!("{} old, ^R asks", format::age(age.max(0))));
+    seg(role, parts.join(" · "))
+}
+
 /// The sentence in place of rows, when there are none.
 pub fn nothing<T>(
     part: &Part<T>,

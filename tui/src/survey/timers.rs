@@ -43,6 +43,12 @@ pub struct Timer {
     pub broker: String,
     /// When it was set, ms.
     pub stored_ms: i64,
+    /// Host that set it.
+    pub set_by: String,
+    /// Body, bytes.
+    pub size: u64,
+    /// How often it was moved on because it lay further ahead than the wheel.
+    pub rolled: u32,
 }
 
 /// Totals by topic; the second value: whether all masters told theirs.
@@ -125,6 +131,12 @@ pub async fn list(cluster: &Cluster) -> Result<(Vec<Timer>, bool), ClientError> 
                 tag: m.tag().unwrap_or_default().to_owned(),
                 broker: broker.clone(),
                 stored_ms: m.store_ms,
+                set_by: m.born_host.ip().to_string(),
+                size: m.body.len() as u64,
+                rolled: m
+                    .get(key::TIMER_ROLL_TIMES)
+                    .and_then(|times| times.parse().ok())
+                    .unwrap_or_default(),
             });
         }
     }

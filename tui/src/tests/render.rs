@@ -85,6 +85,7 @@ fn answer(effect: &Effect) -> Option<Event> {
         Effect::ReadMessages(ticket, ..) => Event::Messages(*ticket, Ok(fixtures::page())),
         Effect::FindWhere(ticket, _) => Event::Where(*ticket, Ok(fixtures::wheres())),
         Effect::FindTrace(ticket, _) => Event::Traced(*ticket, Ok(Box::new(fixtures::life()))),
+        Effect::Survey(survey) => Event::Surveyed(Box::new(fixtures::surveys::answer(*survey))),
         Effect::PlanReplay(ticket, ask) => {
             Event::ReplayPlanned(*ticket, Ok(Box::new(fixtures::replay_plan(ask))))
         }

@@ -6,10 +6,11 @@ use super::render::{Deck, roles, text};
 use crate::app::App;
 use crate::data::{Link, Part, Picture, Problem, Ready};
 use crate::fixtures;
+use crate::survey::state::{Survey, Surveyed, TimerList};
 use crate::survey::trace::{Life, Match};
 
 /// Places with the keys that lead there from the Overview.
-pub const PLACES: [(&str, &str); 16] = [
+pub const PLACES: [(&str, &str); 19] = [
     ("overview", ""),
     ("topics", "2"),
     ("queues", "2 enter"),
@@ -25,6 +26,9 @@ pub const PLACES: [(&str, &str); 16] = [
     ("ladder", "4 j"),
     ("dead", "5"),
     ("brokers", "7"),
+    ("clients", "8"),
+    ("timers", "9"),
+    ("transactions", "0"),
     ("trace", "T 'inv-2201 enter"),
 ];
 
@@ -107,6 +111,34 @@ fn a_trace_that_is_not_there_says_why() {
         });
         deck.send(crate::event::Event::Traced(ticket.unwrap(), Ok(Box::new(life))));
         insta::assert_snapshot!(format!("trace_{name}_80x24"), deck.text());
+    }
+}
+
+#[test]
+fn surveys_in_their_other_states() {
+    for (key, survey) in
+        [("8", Survey::Clients), ("9", Survey::Timers), ("0", Survey::Transactions)]
+    {
+        let empty = match survey {
+            Survey::Clients => Surveyed::Clients(Ok((Vec::new(), true))),
+            Survey::Timers => Surveyed::Timers(Ok((TimerList::default(), false))),
+            Survey::Transactions => Surveyed::Transactions(Ok((Vec::new(), true))),
+        };
+        let refused = match survey {
+            Survey::Clients => Surveyed::Clients(Err(fixtures::denied())),
+            Survey::Timers => Surveyed::Timers(Err(fixtures::denied())),
+            Survey::Transactions => Surveyed::Transactions(Err(fixtures::denied())),
+        };
+        for (state, answer) in [("never", None), ("empty", Some(empty)), ("refused", Some(refused))]
+        {
+            let mut deck = Deck::new((80, 24));
+            deck.answers = false;
+            deck.press(key);
+            if let Some(answer) = answer {
+                deck.send(crate::event::Event::Surveyed(Box::new(answer)));
+            }
+            insta::assert_snapshot!(format!("state_{state}_{key}"), deck.text());
+        }
     }
 }
 
