@@ -135,6 +135,23 @@ fn who_does_not_sign_or_signs_wrong_is_refused() {
 }
 
 #[test]
+fn a_broker_with_credentials_of_its_own_registers_and_knows_their_user() {
+    let (engine, _dir) = test_support::engine(|config| {
+        config.broker.authentication_enabled = true;
+        config.broker.authorization_enabled = true;
+        config.broker.inner_client_authentication_credentials =
+            r#"{"accessKey":"inner","secretKey":"inner-secret"}"#.into();
+    });
+    let runtime = Runtime::new().unwrap();
+    let (names, broker) = (engine.namesrv_addr(), engine.broker_addr());
+    let inner = client(&runtime, names, broker, Some(("inner", "inner-secret")));
+    inner.create_topic("t").unwrap();
+    inner.send("t").unwrap();
+    refused(client(&runtime, names, broker, None).send("t"), "username cannot be null");
+    engine.stop().unwrap();
+}
+
+#[test]
 fn a_user_may_do_what_its_rules_allow_and_nothing_else() {
     let guarded = Guarded::start();
     let (root, ana) = (guarded.client(Some(ROOT)), guarded.client(Some(USER)));
