@@ -202,7 +202,7 @@ impl Settings {
     }
 
     /// Who signs the requests of the console: `MQDECK_ACCESS_KEY` and `MQDECK_SECRET_KEY`; over an engine of
-    /// this process, when they are not set, its first user.
+    /// this process, when they are not set, its first user, or else who signs for its broker.
     ///
     /// # Errors
     /// Usage: one variable without the other.
@@ -210,7 +210,11 @@ impl Settings {
         let variable = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
         let user = match (variable(ACCESS_KEY_VARIABLE), variable(SECRET_KEY_VARIABLE)) {
             (Some(name), Some(password)) => Some((name, password)),
-            (None, None) => embedded.then(|| self.values.broker.first_user()).flatten(),
+            (None, None) if embedded => {
+                let broker = &self.values.broker;
+                broker.first_user().or_else(|| broker.inner_credentials())
+            }
+            (None, None) => None,
             _ => {
                 return Err(usage(format!(
                     "{ACCESS_KEY_VARIABLE} and {SECRET_KEY_VARIABLE} belong together: set both or none"

@@ -135,6 +135,23 @@ fn who_does_not_sign_or_signs_wrong_is_refused() {
 }
 
 #[test]
+fn a_broker_with_credentials_of_its_own_registers_and_knows_their_user() {
+    let (engine, _dir) = test_support::engine(|config| {
+        config.broker.authentication_enabled = true;
+        config.broker.authorization_enabled = true;
+        config.broker.inner_client_authentication_credentials =
+            r#"{"accessKey":"inner","secretKey":"inner-secret"}"#.into();
+    });
+    let runtime = Runtime::new().unwrap();
+    let (names, broker) = (engine.namesrv_addr(), engine.broker_addr());
+    let inner = client(&runtime, names, broker, Some(("inner", "inner-secret")));
+    inner.create_topic("t").unwrap();
+    inner.send("t").unwrap();
+    refused(client(&runtime, names, broker, None).send("t"), "username cannot be null");
+    engine.stop().unwrap();
+}
+
+#[test]
 fn a_user_may_do_what_its_rules_allow_and_nothing_else() {
     let guarded = Guarded::start();
     let (root, ana) = (guarded.client(Some(ROOT)), guarded.client(Some(USER)));
@@ -150,6 +167,59 @@ fn a_user_may_do_what_its_rules_allow_and_nothing_else() {
     refused(ana.create_topic("other"), "Topic:other");
     refused(ana.ask(code::UPDATE_BROKER_CONFIG, Fields::new(), "a=b"), "Cluster:DefaultCluster");
     refused(ana.ask(code::AUTH_LIST_USER, Fields::new(), ""), "Cluster:DefaultCluster");
+    guarded.engine.stop().unwrap();
+}
+
+#[test]
+fn a_send_to_a_retry_topic_needs_the_group_whose_topic_it_is() {
+    let guarded = Guarded::start();
+    let (root, ana) = (guarded.client(Some(ROOT)), guarded.client(Some(USER)));
+    root.create_user(USER);
+    root.rule("ana", "Group:mine", r#""Sub""#, "Allow");
+    let send = |producer: &'static str, topic: &'static str| {
+        let mut fields = Fields::new().text("a", producer).text("b", topic).text("c", "TBW102");
+        for (field, value) in [("d", 4), ("e", 0), ("f", 0), ("g", 0), ("h", 0), ("j", 0), ("l", 0)]
+        {
+            fields = fields.int(field, value);
+        }
+        let fields = fields.text("i", "").flag("k", false).flag("m", false);
+        ana.ask(code::SEND_MESSAGE_V2, fields, "x")
+    };
+    send("CLIENT_INNER_PRODUCER", "%RETRY%mine").unwrap();
+    refused(send("mine", "%RETRY%other"), "Group:other");
+    guarded.engine.stop().unwrap();
+}
+
+#[test]
+fn a_message_named_by_its_place_needs_the_right_to_its_topic() {
+    let guarded = Guarded::start();
+    let (root, ana) = (guarded.client(Some(ROOT)), guarded.client(Some(USER)));
+    root.create_topic("secret").unwrap();
+    root.send("secret").unwrap();
+    root.create_user(USER);
+    root.rule("ana", "Topic:mine", r#""All""#, "Allow");
+    root.rule("ana", "Group:mine", r#""All""#, "Allow");
+    let place = || Fields::new().int("offset", 0);
+    let view = |fields| ana.ask(code::VIEW_MESSAGE_BY_ID, fields, "");
+    let give_back = || {
+        let fields = place().text("group", "mine").int("delayLevel", 0).text("originTopic", "mine");
+        ana.ask(code::CONSUMER_SEND_MSG_BACK, fields, "")
+    };
+    let consume = || {
+        let id = engine::protocol::ids::offset_id(guarded.engine.broker_addr(), 0);
+        let fields = Fields::new().text("consumerGroup", "mine").text("clientId", "c");
+        ana.ask(code::CONSUME_MESSAGE_DIRECTLY, fields.text("msgId", id), "")
+    };
+    refused(view(place()), "Topic:secret");
+    refused(view(place().text("topic", "mine")), "Topic:secret");
+    refused(give_back(), "Topic:secret");
+    refused(consume(), "Topic:secret");
+    root.rule("ana", "Topic:secret", r#""Get""#, "Allow");
+    view(place()).unwrap();
+    refused(give_back(), "Topic:secret");
+    root.rule("ana", "Topic:secret", r#""Sub""#, "Allow");
+    give_back().unwrap();
+    refused(view(place()), "Topic:secret");
     guarded.engine.stop().unwrap();
 }
 
@@ -186,6 +256,12 @@ fn only_super_users_see_passwords_and_make_super_users() {
     let name = Fields::new().text("username", "eve");
     let made = ana.ask(code::AUTH_CREATE_USER, name, r#"{"password":"p","userType":"Super"}"#);
     assert!(matches!(made, Err(ClientError::Refused { code: 1, .. })), "{made:?}");
+    let super_user = || Fields::new().text("username", "root");
+    refused(ana.ask(code::AUTH_DELETE_USER, super_user(), ""), "by super user");
+    let password = ana.ask(code::AUTH_UPDATE_USER, super_user(), r#"{"password":"p"}"#);
+    refused(password, "by super user");
+    let nobody = Fields::new().text("username", " ");
+    refused(root.ask(code::AUTH_DELETE_USER, nobody, ""), "username can not be blank");
     guarded.engine.stop().unwrap();
 }
 

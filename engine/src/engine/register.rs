@@ -27,6 +27,7 @@ use crate::protocol::json_dialect;
 use crate::protocol::perm::Perm;
 use crate::protocol::request::register::{DataVersionResponse, RegisterBroker, UnregisterBroker};
 use crate::protocol::request::route::NamespaceOf;
+use crate::protocol::signature::Credentials;
 
 /// Pause between questions.
 const EVERY: Duration = Duration::from_secs(10);
@@ -42,6 +43,7 @@ pub struct Registrar {
     broker: Arc<Broker>,
     names: Vec<NameServerLink>,
     tls: Option<tls::Client>,
+    credentials: Option<Credentials>,
     change: Notify,
     registered: watch::Sender<bool>,
 }
@@ -72,9 +74,13 @@ impl Registrar {
     /// A broker and the name servers that shall know it.
     pub fn new(broker: Arc<Broker>, names: Vec<SocketAddr>, tls: Option<tls::Client>) -> Arc<Self> {
         let names = names.into_iter().map(|addr| NameServerLink { addr, conn: Mutex::new(None) });
+        let names = names.collect();
         let (registered, _) = watch::channel(false);
         let change = Notify::new();
-        Arc::new(Self { broker, names: names.collect(), tls, change, registered })
+        let credentials = broker.config.inner_credentials().map(|(access_key, secret_key)| {
+            Credentials { access_key, secret_key, security_token: None }
+        });
+        Arc::new(Self { broker, names, tls, credentials, change, registered })
     }
 
     /// The topic table changed: register now.
@@ -94,13 +100,17 @@ impl Registrar {
             let conn = link.conn.lock().await.clone();
             if let Some(conn) = conn {
                 let fields = Fields::from(self.identity());
-                let request = Outgoing::request(UNREGISTER_BROKER, 0, fields, Bytes::new());
+                let request = self.request(UNREGISTER_BROKER, fields, Bytes::new());
                 if conn.call(request, UNREGISTER_WAIT).await.is_err() {
                     tracing::debug!(namesrv = %link.addr, "left without an answer");
                 }
                 conn.close();
             }
         }
+    }
+
+    fn request(&self, code: i32, fields: Fields, body: Bytes) -> Outgoing {
+        signed(self.credentials.as_ref(), code, fields, body)
     }
 
     fn identity(&self) -> UnregisterBroker<'_> {
@@ -131,8 +141,7 @@ impl Registrar {
         let conn = connect(handle, link, self.tls.as_ref()).await?;
         let wrapper = self.broker.topics.wrapper();
         let body = Bytes::from(json_dialect::to_vec(&wrapper.data_version));
-        let question =
-            Outgoing::request(QUERY_DATA_VERSION, 0, Fields::from(self.identity()), body);
+        let question = self.request(QUERY_DATA_VERSION, Fields::from(self.identity()), body);
         let answer = call(&conn, question).await?;
         let header = answer.decode().map_err(|error| error.to_string())?;
         let changed = header.code != 0
@@ -146,7 +155,7 @@ impl Registrar {
     /// Topics that the name server lists as ordered become ordered here (semantics.md §14).
     async fn adopt_order(&self, conn: &Connection) -> Result<(), String> {
         let of = NamespaceOf { namespace: ORDER_TOPIC_NAMESPACE };
-        let question = Outgoing::request(GET_KVLIST_BY_NAMESPACE, 0, of.into(), Bytes::new());
+        let question = self.request(GET_KVLIST_BY_NAMESPACE, of.into(), Bytes::new());
         let answer = call(conn, question).await?;
         // Without such a list there is nothing to adopt.
         if answer.decode().is_ok_and(|header| header.code == 0)
@@ -180,8 +189,7 @@ impl Registrar {
             compressed: Some(false),
             body_crc: Some(crc(&body)),
         };
-        let request =
-            Outgoing::request(REGISTER_BROKER, 0, Fields::from(header), Bytes::from(body));
+        let request = self.request(REGISTER_BROKER, Fields::from(header), Bytes::from(body));
         let answer = call(conn, request).await?;
         let header = answer.decode().map_err(|error| error.to_string())?;
         match header.code {
@@ -197,6 +205,19 @@ impl Registrar {
         }
         wrapper
     }
+}
+
+/// A request, signed when there is something to sign it with.
+fn signed(
+    credentials: Option<&Credentials>,
+    code: i32,
+    mut fields: Fields,
+    body: Bytes,
+) -> Outgoing {
+    if let Some(credentials) = credentials {
+        credentials.sign(&mut fields, &body);
+    }
+    Outgoing::request(code, 0, fields, body)
 }
 
 async fn connect(
@@ -239,5 +260,27 @@ pub async fn run(registrar: Arc<Registrar>, handle: Handle, mut stop: watch::Rec
             () = tokio::time::sleep(pause) => {}
             _ = stop.changed() => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::signature::{ACCESS_KEY, SIGNATURE};
+
+    #[test]
+    fn a_broker_signs_what_it_asks_when_it_has_credentials() {
+        let inner = Credentials {
+            access_key: "inner".into(),
+            secret_key: "s".into(),
+            security_token: None,
+        };
+        let names = |credentials: Option<&Credentials>| {
+            let fields = Fields::new().text("brokerName", "b");
+            let request = signed(credentials, REGISTER_BROKER, fields, Bytes::from_static(b"body"));
+            request.fields.iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(None), ["brokerName"]);
+        assert_eq!(names(Some(&inner)), ["brokerName", ACCESS_KEY, SIGNATURE]);
     }
 }

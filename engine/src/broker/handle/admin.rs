@@ -137,7 +137,10 @@ fn about_extensions(broker: &Broker, put: Put<'_>) {
         "mqdeckDiskFreeMin",
         format!("{},{},{refusing}", broker.live().disk_free_min, stats.disk_free),
     );
-    put("mqdeckNoAcl", i32::from(!broker.addr_is_local && !broker.access.is_on()).to_string());
+    put(
+        "mqdeckNoAcl",
+        i32::from(!broker.addr_is_local && !broker.access.authenticates()).to_string(),
+    );
 }
 
 /// 26: every key that is honoured, as `key=value` lines.

@@ -44,6 +44,14 @@ fn only_super(what: &str) -> Outcome {
     Reply::error(format!("The super user can only be {what} by super user")).into()
 }
 
+/// Says that a super user is no other user's to change.
+const KEPT_OFF: &str = "The super user can only be update by super user";
+
+/// Whether a user is a super user and the asker is not.
+fn keeps_off(broker: &Broker, asker: &Asker, name: &str) -> bool {
+    broker.access.knows(name) && broker.access.is_super(name) && !asker.is_super(broker)
+}
+
 /// Answers once the change is on the disk.
 fn changed(broker: &Broker, cx: &Cx, result: Result<(), Refused>) -> Outcome {
     if let Err(remark) = result {
@@ -56,12 +64,14 @@ fn changed(broker: &Broker, cx: &Cx, result: Result<(), Refused>) -> Outcome {
             Err(error) => Reply::error(format!("it counts but cannot be written: {error}")),
         });
     });
-    broker.store.submit_json(FILE, json_dialect::to_vec(&broker.access.file()), done);
+    let submit = |file| broker.store.submit_json(FILE, json_dialect::to_vec(&file), done);
+    broker.access.write(submit);
     Outcome::Parked
 }
 
+/// The user that a request names; spaces are a name, though nobody's.
 fn named<'a>(header: &UserOf<'a>) -> Option<&'a str> {
-    header.username.filter(|name| !name.trim().is_empty())
+    header.username.filter(|name| !name.is_empty())
 }
 
 fn asks_for_super(info: &UserInfo) -> bool {
@@ -108,9 +118,11 @@ pub fn update_user(
         return refused;
     }
     name.clone_into(&mut info.username);
-    let is_super = broker.access.knows(name) && broker.access.is_super(name);
-    if (asks_for_super(&info) || is_super) && !asker.is_super(broker) {
+    if asks_for_super(&info) && !asker.is_super(broker) {
         return only_super("update");
+    }
+    if keeps_off(broker, asker, name) {
+        return changed(broker, cx, Err(KEPT_OFF.to_owned()));
     }
     changed(broker, cx, broker.access.update_user(&info))
 }
@@ -120,11 +132,15 @@ pub fn delete_user(broker: &Broker, cx: &Cx, asker: &Asker, header: &UserOf<'_>)
     if let Some(refused) = off(broker) {
         return refused;
     }
-    let Some(name) = named(header).filter(|name| broker.access.knows(name)) else {
+    let name = named(header).unwrap_or_default();
+    if name.trim().is_empty() {
+        return changed(broker, cx, Err(access::BLANK.to_owned()));
+    }
+    if !broker.access.knows(name) {
         return Reply::ok().into();
-    };
-    if broker.access.is_super(name) && !asker.is_super(broker) {
-        return only_super("update");
+    }
+    if keeps_off(broker, asker, name) {
+        return changed(broker, cx, Err(KEPT_OFF.to_owned()));
     }
     broker.access.delete_user(name);
     changed(broker, cx, Ok(()))
@@ -132,7 +148,7 @@ pub fn delete_user(broker: &Broker, cx: &Cx, asker: &Asker, header: &UserOf<'_>)
 
 /// 3004: one user. Only a super user sees passwords, which copying a user needs.
 pub fn get_user(broker: &Broker, asker: &Asker, header: &UserOf<'_>) -> Outcome {
-    let Some(name) = named(header) else { return blank() };
+    let Some(name) = named(header).filter(|name| !name.trim().is_empty()) else { return blank() };
     if let Some(refused) = off(broker) {
         return refused;
     }
@@ -160,6 +176,9 @@ pub fn put_acl(broker: &Broker, cx: &Cx, header: &AclOf<'_>, body: &[u8]) -> Out
     if let Some(refused) = off(broker) {
         return refused;
     }
+    if acl.policies.is_empty() {
+        return Reply::error("The body of acl is null").into();
+    }
     let subject = acl.subject.as_deref().or(header.subject).unwrap_or_default();
     let result = match access::user_of(subject) {
         Some(name) => broker.access.put_acl(name, &acl),
@@ -186,10 +205,12 @@ pub fn get_acl(broker: &Broker, header: &AclOf<'_>) -> Outcome {
     if let Some(refused) = off(broker) {
         return refused;
     }
-    let name = header.subject.and_then(access::user_of).filter(|name| broker.access.knows(name));
-    let Some(name) = name else {
-        return Reply::refuse(NO_PERMISSION, "The subject is not exist.").into();
+    let Some(name) = header.subject.and_then(access::user_of) else {
+        return Reply::refuse(NO_PERMISSION, "The subject is null.").into();
     };
+    if !broker.access.knows(name) {
+        return Reply::refuse(NO_PERMISSION, "The subject is not exist.").into();
+    }
     match broker.access.acl(name) {
         Some(acl) => super::json(&acl).into(),
         None => Reply::ok().into(),

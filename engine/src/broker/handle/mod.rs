@@ -11,6 +11,7 @@ pub mod lock;
 pub mod notification;
 pub mod offset;
 pub mod peek;
+mod placed;
 pub mod pop;
 mod pop_read;
 pub mod pull;
@@ -47,6 +48,9 @@ use crate::protocol::response_code;
 /// Runs one request.
 pub fn dispatch(broker: &Arc<Broker>, cx: &Cx, request: Request<'_>, frame: &Frame) -> Outcome {
     let body = &frame.body;
+    if let Some(refused) = placed::refused(broker, cx, &request, frame) {
+        return refused;
+    }
     match request {
         Request::SendMessage(header) => send::send(broker, cx, &header, body),
         Request::SendMessageV2(header) | Request::SendBatch(header) => {

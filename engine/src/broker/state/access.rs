@@ -70,6 +70,9 @@ impl std::fmt::Debug for Access {
     }
 }
 
+/// Why a user without a name is not made, changed or removed.
+pub const BLANK: &str = "username can not be blank";
+
 /// Why users or rules were not changed: the remark of the refusal.
 pub type Refused = String;
 
@@ -89,6 +92,16 @@ impl Access {
         };
         access.add_first_users(config);
         access
+    }
+
+    /// Whether requests have to be signed. Without that anybody can name any user, so nobody is kept out.
+    pub const fn authenticates(&self) -> bool {
+        self.authenticates
+    }
+
+    /// Whether requests need rules.
+    pub const fn authorizes(&self) -> bool {
+        self.authorizes
     }
 
     /// Whether anything is checked.
@@ -130,9 +143,11 @@ impl Access {
         self.table.store(Arc::new(table));
     }
 
-    /// The content of the file.
-    pub fn file(&self) -> AccessFile {
-        AccessFile { acls: self.acls("", ""), users: self.users("", true) }
+    /// Hands over the content of the file. No change comes between that and what is done with it, so of two
+    /// contents the later one is handed over later.
+    pub fn write(&self, submit: impl FnOnce(AccessFile)) {
+        let _one = lock(&self.writer);
+        submit(AccessFile { acls: self.acls("", ""), users: self.users("", true) });
     }
 
     /// Whether a request may be served; the remark of the refusal when not.
@@ -151,6 +166,23 @@ impl Access {
             authorize(&table, user, &needs, from)?;
         }
         Ok(())
+    }
+
+    /// Whether who sent a request has a right that only its message tells.
+    ///
+    /// # Errors
+    /// The remark of the refusal.
+    pub fn check_message(
+        &self,
+        header: &Header<'_>,
+        need: &Need,
+        from: IpAddr,
+    ) -> Result<(), Refused> {
+        if !self.authorizes || self.unruled.contains(&header.code) {
+            return Ok(());
+        }
+        let user = header.ext.get(ACCESS_KEY).unwrap_or_default();
+        authorize(&self.table.load(), user, std::slice::from_ref(need), from)
     }
 
     /// Whether a user is one that may do everything. Nobody in particular is: without signatures everybody is.
@@ -182,6 +214,9 @@ impl Access {
     /// Why not.
     pub fn create_user(&self, info: &UserInfo) -> Result<(), Refused> {
         let password = info.password.as_deref().unwrap_or_default();
+        if info.username.trim().is_empty() {
+            return Err(BLANK.to_owned());
+        }
         if password.trim().is_empty() {
             return Err("password can not be blank".to_owned());
         }
@@ -207,6 +242,9 @@ impl Access {
     /// # Errors
     /// Why not.
     pub fn update_user(&self, info: &UserInfo) -> Result<(), Refused> {
+        if info.username.trim().is_empty() {
+            return Err(BLANK.to_owned());
+        }
         self.change(|table| {
             let user = table.users.get_mut(&info.username);
             let user = user.ok_or_else(|| "The user is not exist".to_owned())?;
@@ -406,13 +444,11 @@ fn entry_info(entry: &Entry) -> EntryInfo {
 /// Reads rules as tools write them.
 fn policies(acl: &AclInfo) -> Result<Policies, Refused> {
     let mut read = Policies::default();
-    if acl.policies.is_empty() {
+    // Policies without entries say nothing.
+    if acl.policies.iter().all(|policy| policy.entries.is_empty()) {
         return Err("The policies is empty.".to_owned());
     }
     for policy in &acl.policies {
-        if policy.entries.is_empty() {
-            return Err("The policy entries is empty.".to_owned());
-        }
         let kind = policy.policy_type.as_deref().unwrap_or_default();
         let into = if is_default(kind) { &mut read.default } else { &mut read.custom };
         for info in &policy.entries {

@@ -35,8 +35,8 @@ enum Rule {
     Cluster(&'static [Action]),
     /// Rights on what the fields name; absent fields name nothing.
     Fields(&'static [Action], Named),
-    /// A send: the fields of topic and producer group.
-    Send(&'static str, &'static str),
+    /// A send: the field of its topic.
+    Send(&'static str),
     /// What the body names.
     Body,
 }
@@ -45,26 +45,29 @@ const GROUP: Named = &[(Group, "consumerGroup")];
 const GROUP_AND_TOPIC: Named = &[(Group, "consumerGroup"), (Topic, "topic")];
 const OF_GROUP: Named = &[(Group, "group")];
 const GROUP_OF_TOPIC: Named = &[(Group, "group"), (Topic, "topic")];
+const TOPIC_AND_GROUP: Named = &[(Topic, "topic"), (Group, "consumerGroup")];
+const TOPIC_OF_GROUP: Named = &[(Topic, "topic"), (Group, "group")];
 const TOPIC: Named = &[(Topic, "topic")];
 
 /// The rule of a code; none for codes that a broker does not serve.
 fn rule(code: i32) -> Option<Rule> {
     use Rule::{Body, Everyone, Fields, Send};
     Some(match code {
-        code::SEND_MESSAGE => Send("topic", "group"),
-        code::SEND_MESSAGE_V2 | code::SEND_BATCH_MESSAGE => Send("b", "a"),
+        code::SEND_MESSAGE => Send("topic"),
+        code::SEND_MESSAGE_V2 | code::SEND_BATCH_MESSAGE => Send("b"),
         code::RECALL_MESSAGE | code::END_TRANSACTION => Fields(&[Pub], TOPIC),
-        code::PULL_MESSAGE
-        | code::LITE_PULL_MESSAGE
-        | code::POP_MESSAGE
+        code::RESUME_CHECK_HALF_MESSAGE => Fields(&[Update], TOPIC),
+        code::PULL_MESSAGE | code::LITE_PULL_MESSAGE | code::PEEK_MESSAGE => {
+            Fields(&[Sub], TOPIC_AND_GROUP)
+        }
+        code::POP_MESSAGE
         | code::ACK_MESSAGE
-        | code::PEEK_MESSAGE
         | code::CHANGE_MESSAGE_INVISIBLETIME
         | code::NOTIFICATION
         | code::CONSUME_MESSAGE_DIRECTLY => Fields(&[Sub], GROUP_AND_TOPIC),
         code::POLLING_INFO => Fields(&[Get], GROUP_AND_TOPIC),
-        code::QUERY_CONSUMER_OFFSET => Fields(&[Sub, Get], GROUP_AND_TOPIC),
-        code::UPDATE_CONSUMER_OFFSET => Fields(&[Sub, Update], GROUP_AND_TOPIC),
+        code::QUERY_CONSUMER_OFFSET => Fields(&[Sub, Get], TOPIC_AND_GROUP),
+        code::UPDATE_CONSUMER_OFFSET => Fields(&[Sub, Update], TOPIC_AND_GROUP),
         code::QUERY_MESSAGE => Fields(&[Sub, Get], TOPIC),
         code::CONSUMER_SEND_MSG_BACK => Fields(&[Sub], OF_GROUP),
         code::UNREGISTER_CLIENT => Fields(&[Sub], GROUP),
@@ -104,18 +107,18 @@ fn administer(code: i32) -> Option<Rule> {
         code::INVOKE_BROKER_TO_RESET_OFFSET | code::UPDATE_AND_GET_GROUP_FORBIDDEN => {
             Fields(&[Update], GROUP_OF_TOPIC)
         }
-        code::INVOKE_BROKER_TO_GET_CONSUMER_STATUS
-        | code::QUERY_CONSUME_TIME_SPAN
-        | code::QUERY_SUBSCRIPTION_BY_CONSUMER => Fields(&[Get], GROUP_OF_TOPIC),
+        code::INVOKE_BROKER_TO_GET_CONSUMER_STATUS | code::QUERY_CONSUME_TIME_SPAN => {
+            Fields(&[Get], TOPIC_OF_GROUP)
+        }
+        code::QUERY_SUBSCRIPTION_BY_CONSUMER => Fields(&[Get], GROUP_OF_TOPIC),
         code::CLONE_GROUP_OFFSET => Fields(&[Update], &[(Group, "destGroup"), (Topic, "topic")]),
-        code::RESUME_CHECK_HALF_MESSAGE => Fields(&[Update], TOPIC),
         code::GET_CONSUMER_CONNECTION_LIST | code::GET_CONSUMER_RUNNING_INFO => {
             Fields(&[Get], GROUP)
         }
         code::GET_CONSUME_STATS => {
             Fields(&[Get], &[(Group, "consumerGroup"), (Topic, "topic"), (Topic, "topicList")])
         }
-        code::QUERY_CONSUME_QUEUE => Fields(&[Get], GROUP_AND_TOPIC),
+        code::QUERY_CONSUME_QUEUE => Fields(&[Get], TOPIC_AND_GROUP),
         code::QUERY_TOPICS_BY_CONSUMER | code::GET_SUBSCRIPTIONGROUP_CONFIG => {
             Fields(&[Get], OF_GROUP)
         }
@@ -178,9 +181,14 @@ pub fn of(
         Some(Rule::Fields(actions, fields)) => {
             fields.iter().flat_map(|field| named(ext, *field, actions)).collect()
         }
-        Some(Rule::Send(topic, group)) => vec![send(ext, topic, group)],
+        Some(Rule::Send(field)) => vec![send(ext.get(field).unwrap_or_default())],
         Some(Rule::Body) => of_body(code, body)?,
     })
+}
+
+/// The right to a message, which is one to its topic.
+pub fn of_message(topic: &str, actions: &'static [Action]) -> Need {
+    need(Topic, topic, actions)
 }
 
 /// A body that does not say what the request is about.
@@ -218,14 +226,12 @@ fn named(
     names.iter().filter(|name| !name.is_empty()).map(|name| need(kind, name, actions)).collect()
 }
 
-/// A send to a retry topic is a consumer's: it needs what consuming needs.
-fn send(ext: &ExtFields<'_>, topic: &str, group: &str) -> Need {
-    let topic = ext.get(topic).unwrap_or_default();
-    if names::group_of_retry(topic).is_none() {
-        return need(Topic, topic, &[Pub]);
-    }
-    let group = ext.get(group).filter(|group| !group.is_empty());
-    need(Group, group.unwrap_or(topic), &[Sub])
+/// A send to a retry topic is a consumer's: it needs what consuming needs, of the group whose topic it is. The
+/// producer group says nothing: anybody can name any, and a consumer that cannot give a message back sends
+/// it under the name of its client.
+fn send(topic: &str) -> Need {
+    let is_retry = names::group_of_retry(topic).is_some();
+    need(Topic, topic, if is_retry { &[Sub] } else { &[Pub] })
 }
 
 fn of_body(code: i32, body: &[u8]) -> Result<Vec<Need>, Unreadable> {
@@ -314,8 +320,14 @@ mod tests {
     #[test]
     fn sends_need_the_topic_and_those_to_a_retry_topic_the_group() {
         assert_eq!(needs(310, &[("a", "p"), ("b", "t")], b""), ["Topic:t Pub"]);
-        assert_eq!(needs(310, &[("a", "g"), ("b", "%RETRY%g")], b""), ["Group:g Sub"]);
-        assert_eq!(needs(10, &[("topic", "%RETRY%g")], b""), ["Group:g Sub"]);
+        for producer in ["g", "other", "CLIENT_INNER_PRODUCER"] {
+            let fields = [("a", producer), ("b", "%RETRY%g")];
+            assert_eq!(needs(310, &fields, b""), ["Group:g Sub"], "{producer}");
+            assert_eq!(needs(320, &fields, b""), ["Group:g Sub"], "{producer}");
+            let fields = [("group", producer), ("topic", "%RETRY%g")];
+            assert_eq!(needs(10, &fields, b""), ["Group:g Sub"], "{producer}");
+        }
+        assert_eq!(needs(310, &[("a", "p")], b""), ["Topic: Pub"], "no topic is a topic of nobody");
         assert_eq!(needs(37, &[], b""), [""; 0]);
         assert_eq!(needs(37, &[("topic", "t")], b""), ["Topic:t Pub"]);
     }
@@ -323,8 +335,11 @@ mod tests {
     #[test]
     fn reading_needs_group_and_topic() {
         let both = [("consumerGroup", "g"), ("topic", "t")];
-        for code in [11, 361, 200_050, 200_051] {
+        for code in [200_050, 200_051] {
             assert_eq!(needs(code, &both, b""), ["Group:g Sub", "Topic:t Sub"], "{code}");
+        }
+        for code in [11, 361, 200_052] {
+            assert_eq!(needs(code, &both, b""), ["Topic:t Sub", "Group:g Sub"], "{code}");
         }
         let retry = [("consumerGroup", "g"), ("topic", "%RETRY%g")];
         assert_eq!(needs(15, &retry, b""), ["Group:g Sub|Update", "Group:g Sub|Update"]);
