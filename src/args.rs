@@ -6,9 +6,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args as Flags, Parser, Subcommand};
-
-use crate::output::Form;
+use tui::sheet::Form;
 
 pub mod bench;
 mod changes;
@@ -48,7 +48,7 @@ pub struct Common {
     pub context: Option<String>,
 
     /// Form of the output: a table for people, the others for programs.
-    #[arg(long, short, global = true, value_name = "FORM")]
+    #[arg(long, short, global = true, value_name = "FORM", value_parser = form())]
     pub output: Option<Form>,
 
     /// How long one request may take, such as 5s or 500ms.
@@ -215,6 +215,12 @@ impl Args {
             _ => None,
         }
     }
+}
+
+/// Reads a form of output; its names are listed by the help.
+fn form() -> impl TypedValueParser<Value = Form> {
+    let names = Form::ALL.map(|(_, name, help)| PossibleValue::new(name).help(help));
+    PossibleValuesParser::new(names).map(|name| Form::named(&name).unwrap_or_default())
 }
 
 #[cfg(test)]

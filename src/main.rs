@@ -16,7 +16,6 @@ mod metrics;
 mod output;
 mod serve;
 mod settings;
-mod sheet;
 mod signals;
 
 use args::{Args, Command, ConfigAction};

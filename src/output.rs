@@ -1,7 +1,7 @@
 //! What one-shot commands and failures say: the only file here that writes to stdout or stderr.
 //!
 //! A reader that went away (`mqdeck topics | head -1`) is not a failure. Forms of tables are in
-//! `sheet.rs`; exit codes: console-ux.md §15.
+//! `tui::sheet`; exit codes: console-ux.md §15.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 use engine::client::ClientError;
 use serde_json::json;
 use tui::data::Problem;
+use tui::sheet::Form;
 
 /// How a command ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,22 +61,6 @@ impl From<Code> for ExitCode {
     fn from(code: Code) -> Self {
         Self::from(code as u8)
     }
-}
-
-/// Form of a command's output.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
-pub enum Form {
-    /// Columns for people.
-    #[default]
-    Table,
-    /// One JSON array, or one object for one thing.
-    Json,
-    /// One JSON object a line.
-    Jsonl,
-    /// Comma-separated, with a line of field names.
-    Csv,
-    /// The name of each row alone.
-    Name,
 }
 
 /// A failure with its exit code.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use engine::protocol::perm::Perm;
 use tui::Need;
-use tui::data::{BrokerRow, Fig, Loss};
+use tui::columns::BROKERS;
 use tui::model::confirm::Risk;
 
 use super::session::{Session, is_complete, rows};
@@ -13,41 +13,10 @@ use super::topic::{dry, finish};
 use super::{list, one};
 use crate::args::{Brokers, BrokersAction, Pick, Sure};
 use crate::output::{Code, fault};
-use crate::sheet::{Cell, Column, Sheet};
+use tui::sheet::{Cell, Column, Sheet};
 
 /// Setting by which a broker takes sends or not.
 const PERMISSION: &str = "brokerPermission";
-
-const COLUMNS: &[Column<BrokerRow>] = &[
-    Column { field: "name", title: "BROKER", cell: |b| Cell::Text(b.name.to_string()) },
-    Column { field: "id", title: "ID", cell: |b| Cell::Number(b.id) },
-    Column { field: "address", title: "ADDRESS", cell: |b| Cell::Text(b.address.clone()) },
-    Column { field: "role", title: "ROLE", cell: |b| Cell::Text(b.role.clone()) },
-    Column { field: "flush", title: "FLUSH", cell: |b| Cell::Words(b.flush.clone()) },
-    Column { field: "unflushed", title: "UNFLUSHED", cell: |b| Cell::Bytes(b.unflushed.clone()) },
-    Column { field: "replicas", title: "REPLICAS", cell: |b| Cell::Words(b.replicas.clone()) },
-    Column { field: "power_loss", title: "", cell: |b| Cell::Words(loss(&b.power_loss)) },
-    Column { field: "disk_loss", title: "", cell: |b| Cell::Words(loss(&b.disk_loss)) },
-    Column { field: "kill_loss", title: "", cell: |b| Cell::Words(loss(&b.kill_loss)) },
-    Column { field: "in", title: "IN/s", cell: |b| Cell::Rate(b.in_rate.clone()) },
-    Column { field: "out", title: "OUT/s", cell: |b| Cell::Rate(b.out_rate.clone()) },
-    Column { field: "put_p99_ms", title: "PUT p99", cell: |b| Cell::Millis(b.put_p99.clone()) },
-    Column { field: "put_p999_ms", title: "", cell: |b| Cell::Millis(b.put_p999.clone()) },
-    Column { field: "disk", title: "DISK", cell: |b| Cell::Percent(b.disk.clone()) },
-    Column { field: "disk_used", title: "", cell: |b| Cell::Bytes(b.disk_used.clone()) },
-    Column { field: "disk_size", title: "", cell: |b| Cell::Bytes(b.disk_size.clone()) },
-    Column { field: "oldest_ms", title: "OLDEST", cell: |b| Cell::Span(b.oldest_age_ms.clone()) },
-    Column { field: "replica_behind", title: "", cell: |b| Cell::Bytes(b.slave_behind.clone()) },
-    Column {
-        field: "dispatch_behind",
-        title: "",
-        cell: |b| Cell::Bytes(b.dispatch_behind.clone()),
-    },
-    Column { field: "send_queue", title: "", cell: |b| Cell::Count(b.send_queue.clone()) },
-    Column { field: "version", title: "VERSION", cell: |b| Cell::Text(b.version.clone()) },
-    Column { field: "up_ms", title: "UP", cell: |b| Cell::Span(b.up_ms.clone()) },
-    Column { field: "problem", title: "PROBLEM", cell: |b| Cell::Text(problem(b)) },
-];
 
 /// One setting.
 struct Setting {
@@ -59,18 +28,6 @@ const SETTINGS: &[Column<Setting>] = &[
     Column { field: "key", title: "KEY", cell: |s| Cell::Text(s.key.clone()) },
     Column { field: "value", title: "VALUE", cell: |s| Cell::Text(s.value.clone()) },
 ];
-
-fn problem(broker: &BrokerRow) -> String {
-    broker.problem.as_ref().map(tui::data::Problem::line).unwrap_or_default()
-}
-
-/// Bytes as digits, or `everything`.
-fn loss(loss: &Fig<Loss>) -> Fig<String> {
-    loss.map(|loss| match loss {
-        Loss::Bytes(bytes) => bytes.to_string(),
-        Loss::Everything(_) => "everything".to_owned(),
-    })
-}
 
 /// Runs a command on brokers.
 pub fn run(session: &Session, brokers: &Brokers) -> anyhow::Result<Code> {
@@ -85,14 +42,14 @@ pub fn run(session: &Session, brokers: &Brokers) -> anyhow::Result<Code> {
 
 fn all(session: &Session, pick: &Pick) -> anyhow::Result<Code> {
     let picture = session.look(Need { rates: pick.rates, ..Need::default() }, None)?;
-    let sheet = Sheet::new(COLUMNS, rows(&picture.brokers)?);
+    let sheet = Sheet::new(BROKERS, rows(&picture.brokers)?);
     list(session.form, sheet, pick, is_complete(&picture.brokers))
 }
 
 fn show(session: &Session, broker: &str) -> anyhow::Result<Code> {
     let picture = session.look(Need::default(), None)?;
     let found = rows(&picture.brokers)?.iter().filter(|row| *row.name == *broker);
-    let sheet = Sheet::new(COLUMNS, found);
+    let sheet = Sheet::new(BROKERS, found);
     if sheet.rows.is_empty() {
         return Err(fault(Code::Nothing, format!("there is no broker {broker:?}")));
     }

@@ -3,9 +3,9 @@
 use super::list as print;
 use super::session::Target;
 use crate::args::{Common, Pick};
-use crate::output::{Code, Form};
+use crate::output::Code;
 use crate::settings::Settings;
-use crate::sheet::{Cell, Column, Sheet};
+use tui::sheet::{Cell, Column, Form, Sheet};
 
 /// One context.
 struct Row {

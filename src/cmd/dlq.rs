@@ -11,52 +11,14 @@ mod sink;
 use std::sync::Mutex;
 
 use tui::Need;
-use tui::data::dead::{DeadGroup, Letter};
-use tui::data::{Fig, Message};
+use tui::columns::{DEAD_GROUPS, LETTERS, MESSAGES, letter_id as id};
+use tui::data::dead::Letter;
 
-use super::message::COLUMNS as MESSAGE;
 use super::session::{Session, is_complete, rows};
 use super::{list as print, one, select};
 use crate::args::{Dlq, DlqAction, DlqList, Letters, Pick};
 use crate::output::{self, Code, fault, usage};
-use crate::sheet::{Cell, Column, Sheet};
-
-const GROUPS: &[Column<DeadGroup>] = &[
-    Column { field: "group", title: "GROUP", cell: |d| Cell::Text(d.group.to_string()) },
-    Column { field: "open", title: "OPEN", cell: |d| Cell::Count(d.open.clone()) },
-    Column { field: "total", title: "OF", cell: |d| Cell::Count(d.total.clone()) },
-    Column { field: "new_1h", title: "NEW 1h", cell: |d| Cell::Count(d.new_1h.clone()) },
-    Column { field: "oldest_ms", title: "OLDEST", cell: |d| Cell::Span(d.oldest_age_ms.clone()) },
-    Column { field: "last_ms", title: "LAST", cell: |d| Cell::Span(d.last_age_ms.clone()) },
-    Column { field: "from", title: "FROM TOPIC", cell: |d| Cell::Words(d.from.clone()) },
-];
-
-/// Columns of letters.
-pub const LETTERS: &[Column<Letter>] = &[
-    Column { field: "id", title: "ID", cell: |l| Cell::Text(id(l)) },
-    Column { field: "died_ms", title: "DIED", cell: |l| Cell::At(Fig::Known(l.message.stored_ms)) },
-    Column { field: "tries", title: "TRIES", cell: |l| Cell::Count(Fig::Known(l.tries.into())) },
-    Column { field: "origin", title: "ORIGIN", cell: |l| Cell::Text(l.origin.to_string()) },
-    Column { field: "keys", title: "KEYS", cell: |l| Cell::Text(l.message.keys.clone()) },
-    Column { field: "tag", title: "TAG", cell: |l| Cell::Text(l.message.tag.clone()) },
-    Column { field: "size", title: "SIZE", cell: |l| Cell::Bytes(Fig::Known(size(&l.message))) },
-    Column { field: "again", title: "AGAIN", cell: |l| Cell::Text(l.again.text()) },
-    Column { field: "unique_id", title: "", cell: |l| Cell::Text(l.message.unique_id.clone()) },
-    Column { field: "born_ms", title: "", cell: |l| Cell::At(Fig::Known(l.message.born_ms)) },
-    Column { field: "sent_again", title: "", cell: |l| Cell::Number(l.again.sent.into()) },
-    Column { field: "died_again", title: "", cell: |l| Cell::Number(l.again.died.into()) },
-    Column { field: "history", title: "", cell: |l| Cell::Text(l.again.history.clone()) },
-];
-
-/// `BROKER:QUEUE:OFFSET`, by which commands name a letter.
-pub fn id(letter: &Letter) -> String {
-    let message = &letter.message;
-    format!("{}:{}:{}", message.broker, message.queue, message.offset)
-}
-
-fn size(message: &Message) -> u64 {
-    message.body.len() as u64
-}
+use tui::sheet::Sheet;
 
 /// Runs a command on dead letters.
 pub fn run(session: &Session, dlq: &Dlq) -> anyhow::Result<Code> {
@@ -87,7 +49,7 @@ pub fn run(session: &Session, dlq: &Dlq) -> anyhow::Result<Code> {
 fn groups(session: &Session, pick: &Pick) -> anyhow::Result<Code> {
     let need = Need { extents: true, ages: true, ..Need::default() };
     let picture = session.look(need, None)?;
-    let sheet = Sheet::new(GROUPS, rows(&picture.dead)?);
+    let sheet = Sheet::new(DEAD_GROUPS, rows(&picture.dead)?);
     print(session.form, sheet, pick, is_complete(&picture.dead))
 }
 
@@ -107,7 +69,7 @@ fn show(session: &Session, group: &str, wanted: &str) -> anyhow::Result<Code> {
         return Err(fault(Code::Nothing, format!("{group} has no dead letter {wanted:?}")));
     };
     let mut sheet = Sheet::new(LETTERS, [letter]);
-    let message = Sheet::new(MESSAGE, [&*letter.message]);
+    let message = Sheet::new(MESSAGES, [&*letter.message]);
     for (column, cell) in message.columns.iter().zip(&message.rows[0]) {
         if sheet.column(column.0).is_none() {
             sheet.columns.push(*column);

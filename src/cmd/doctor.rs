@@ -6,9 +6,9 @@ use tui::data::Problem;
 
 use super::session::{Session, Target};
 use crate::args::Common;
-use crate::output::{self, Code, Form};
+use crate::output::{self, Code};
 use crate::settings::{self, Settings};
-use crate::sheet::{Cell, Column, Sheet};
+use tui::sheet::{Cell, Column, Form, Sheet};
 
 /// Seconds that a broker's clock may be off.
 const CLOCK_S: i64 = 2;

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use engine::client::admin::GroupOffsets;
 use engine::protocol::body::group_config::SubscriptionGroupConfig;
 use engine::protocol::names;
-use tui::data::{ClientRow, Fig, GroupLag, GroupQueue, GroupRow};
+use tui::columns::{GROUP_CLIENTS, GROUP_QUEUES, GROUPS, LAGS};
+use tui::data::Fig;
 use tui::model::confirm::Risk;
-use tui::model::trend::Trend;
 use tui::{Need, Only};
 
 use super::session::{Session, is_complete, rows};
@@ -15,71 +15,8 @@ use super::sure::{self, Change, Work};
 use super::topic::{dry, finish, nest};
 use super::{list, one};
 use crate::args::{GroupSettings, Groups, GroupsAction, Pick, Sure};
-use crate::output::{self, Code, Form, fault, usage};
-use crate::sheet::{Cell, Column, Sheet};
-
-const COLUMNS: &[Column<GroupRow>] = &[
-    Column { field: "name", title: "GROUP", cell: |g| Cell::Text(g.name.to_string()) },
-    Column { field: "type", title: "TYPE", cell: |g| Cell::Text(kind(g)) },
-    Column { field: "lag", title: "LAG", cell: |g| Cell::Count(g.lag.clone()) },
-    Column { field: "trend", title: "", cell: |g| Cell::Text(trend(g.trend).to_owned()) },
-    Column { field: "behind_ms", title: "BEHIND", cell: |g| Cell::Span(g.behind_ms.clone()) },
-    Column { field: "in", title: "IN/s", cell: |g| Cell::Rate(g.in_rate.clone()) },
-    Column { field: "out", title: "OUT/s", cell: |g| Cell::Rate(g.out_rate.clone()) },
-    Column { field: "done", title: "", cell: |g| Cell::Rate(g.done_rate.clone()) },
-    Column { field: "retry", title: "RETRY", cell: |g| Cell::Count(g.retry.clone()) },
-    Column { field: "dead", title: "DEAD", cell: |g| Cell::Count(g.dead_open.clone()) },
-    Column { field: "clients", title: "CLI", cell: |g| Cell::Count(g.clients.clone()) },
-    Column { field: "state", title: "STATE", cell: |g| Cell::Text(g.state.text()) },
-    Column { field: "limit", title: "", cell: |g| Cell::Text(g.limit.text()) },
-    Column { field: "ordered", title: "", cell: |g| Cell::Flag(g.ordered) },
-    Column { field: "broadcasting", title: "", cell: |g| Cell::Flag(g.broadcasting) },
-    Column {
-        field: "topics",
-        title: "",
-        cell: |g| Cell::List(g.topics.iter().map(ToString::to_string).collect()),
-    },
-    Column { field: "findings", title: "", cell: |g| Cell::List(g.findings.clone()) },
-];
-
-const LAGS: &[Column<GroupLag>] = &[
-    Column { field: "group", title: "GROUP", cell: |l| Cell::Text(l.group.to_string()) },
-    Column { field: "topic", title: "TOPIC", cell: |l| Cell::Text(l.topic.to_string()) },
-    Column { field: "lag", title: "LAG", cell: |l| Cell::Count(l.lag.clone()) },
-    Column { field: "behind_ms", title: "BEHIND", cell: |l| Cell::Span(l.behind_ms.clone()) },
-];
-
-const QUEUES: &[Column<GroupQueue>] = &[
-    Column { field: "topic", title: "TOPIC", cell: |q| Cell::Text(q.topic.to_string()) },
-    Column { field: "broker", title: "BROKER", cell: |q| Cell::Text(q.broker.to_string()) },
-    Column { field: "queue", title: "Q", cell: |q| Cell::Number(q.queue.into()) },
-    Column { field: "offset", title: "OFFSET", cell: |q| Cell::Count(q.offset.clone()) },
-    Column { field: "max", title: "MAX", cell: |q| Cell::Count(q.max.clone()) },
-    Column { field: "lag", title: "LAG", cell: |q| Cell::Count(q.lag.clone()) },
-    Column { field: "behind_ms", title: "BEHIND", cell: |q| Cell::Span(q.behind_ms.clone()) },
-    Column { field: "out", title: "OUT/s", cell: |q| Cell::Rate(q.out_rate.clone()) },
-    Column { field: "in_flight", title: "IN FL.", cell: |q| Cell::Count(q.in_flight.clone()) },
-    Column { field: "client", title: "CLIENT", cell: |q| Cell::Words(q.client.clone()) },
-];
-
-const CLIENTS: &[Column<ClientRow>] = &[
-    Column { field: "id", title: "CLIENT", cell: |c| Cell::Text(c.id.to_string()) },
-    Column { field: "address", title: "ADDRESS", cell: |c| Cell::Text(c.address.clone()) },
-    Column { field: "language", title: "LANG", cell: |c| Cell::Text(c.language.clone()) },
-    Column { field: "version", title: "VERSION", cell: |c| Cell::Text(c.version.clone()) },
-    Column { field: "queues", title: "QUEUES", cell: |c| Cell::Count(c.queues.clone()) },
-    Column { field: "ok", title: "OK/s", cell: |c| Cell::Rate(c.ok_rate.clone()) },
-    Column { field: "failed", title: "FAILED/s", cell: |c| Cell::Rate(c.failed_rate.clone()) },
-    Column { field: "mean_ms", title: "MEAN", cell: |c| Cell::Millis(c.mean_ms.clone()) },
-    Column { field: "cached", title: "CACHED", cell: |c| Cell::Count(c.cached.clone()) },
-    Column {
-        field: "last_pull_ms",
-        title: "LAST PULL",
-        cell: |c| Cell::Span(c.last_pull_ms.clone()),
-    },
-    Column { field: "threads", title: "", cell: |c| Cell::Words(c.threads.clone()) },
-    Column { field: "subscription", title: "TAKES", cell: |c| Cell::Text(c.subscription.clone()) },
-];
+use crate::output::{self, Code, fault, usage};
+use tui::sheet::{Cell, Column, Form, Sheet};
 
 /// One finding about a group.
 struct Finding {
@@ -93,23 +30,6 @@ const FINDINGS: &[Column<Finding>] = &[
     Column { field: "state", title: "STATE", cell: |f| Cell::Text(f.state.clone()) },
     Column { field: "finding", title: "FINDING", cell: |f| Cell::Text(f.text.clone()) },
 ];
-
-fn kind(group: &GroupRow) -> String {
-    let signs = [(group.ordered, " O"), (group.broadcasting, " B")];
-    let signs = signs.iter().filter(|(holds, _)| *holds).map(|(_, sign)| *sign);
-    std::iter::once(group.kind.word()).chain(signs).collect()
-}
-
-/// The word by which filters name a trend.
-const fn trend(trend: Trend) -> &'static str {
-    match trend {
-        Trend::Rising => "up",
-        Trend::Falling => "down",
-        Trend::Level => "level",
-        Trend::Few => "few samples",
-        Trend::None => "none",
-    }
-}
 
 /// Runs a command on groups.
 pub fn run(session: &Session, groups: &Groups) -> anyhow::Result<Code> {
@@ -145,7 +65,7 @@ const fn everything(rates: bool) -> Need {
 
 fn all(session: &Session, pick: &Pick) -> anyhow::Result<Code> {
     let picture = session.look(everything(pick.rates), None)?;
-    let sheet = Sheet::new(COLUMNS, rows(&picture.groups)?);
+    let sheet = Sheet::new(GROUPS, rows(&picture.groups)?);
     list(session.form, sheet, pick, is_complete(&picture.groups))
 }
 
@@ -171,7 +91,7 @@ fn queues(session: &Session, group: &str, pick: &Pick) -> anyhow::Result<Code> {
         return Err(none(group));
     }
     let detail = picture.group.values().next().and_then(|part| part.get()).cloned();
-    let sheet = Sheet::new(QUEUES, &detail.unwrap_or_default().queues);
+    let sheet = Sheet::new(GROUP_QUEUES, &detail.unwrap_or_default().queues);
     list(session.form, sheet, pick, is_complete(&picture.groups))
 }
 
@@ -182,7 +102,7 @@ fn clients(session: &Session, group: &str, pick: &Pick) -> anyhow::Result<Code> 
         return Err(none(group));
     }
     let detail = picture.group.values().next().and_then(|part| part.get()).cloned();
-    let sheet = Sheet::new(CLIENTS, &detail.unwrap_or_default().clients);
+    let sheet = Sheet::new(GROUP_CLIENTS, &detail.unwrap_or_default().clients);
     list(session.form, sheet, pick, is_complete(&picture.groups))
 }
 
@@ -193,9 +113,9 @@ fn show(session: &Session, group: &str, rates: bool) -> anyhow::Result<Code> {
     let Some(row) = row else { return Err(none(group)) };
     let detail = picture.group.values().next().and_then(|part| part.get()).cloned();
     let detail = detail.unwrap_or_default();
-    let mut sheet = Sheet::new(COLUMNS, [row]);
+    let mut sheet = Sheet::new(GROUPS, [row]);
     let (queues, clients) =
-        (Sheet::new(QUEUES, &detail.queues), Sheet::new(CLIENTS, &detail.clients));
+        (Sheet::new(GROUP_QUEUES, &detail.queues), Sheet::new(GROUP_CLIENTS, &detail.clients));
     if session.form == Form::Table {
         let text = [sheet.one(Form::Table), queues.text(Form::Table), clients.text(Form::Table)];
         output::print(&text.join("\n"))?;

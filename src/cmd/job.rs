@@ -7,8 +7,8 @@ use super::session::Session;
 use super::topic::nest;
 use super::{list as print, one};
 use crate::args::{Jobs, JobsAction, Pick};
-use crate::output::{self, Code, Form, fault};
-use crate::sheet::{Cell, Column, Sheet};
+use crate::output::{self, Code, fault};
+use tui::sheet::{Cell, Column, Form, Sheet};
 
 /// A job as seen from this machine.
 struct Row {

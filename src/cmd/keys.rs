@@ -4,8 +4,8 @@ use tui::keymap::{Binding, TABLE};
 
 use super::list as print;
 use crate::args::Pick;
-use crate::output::{Code, Form};
-use crate::sheet::{Cell, Column, Sheet};
+use crate::output::Code;
+use tui::sheet::{Cell, Column, Form, Sheet};
 
 const COLUMNS: &[Column<Binding>] = &[
     Column { field: "id", title: "ACTION", cell: |b| Cell::Text(b.id.to_owned()) },

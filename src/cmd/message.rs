@@ -3,64 +3,19 @@
 use engine::client::figures::{Key, QUERY_MAX};
 use engine::client::{Cluster, MessageExt};
 use engine::protocol::ids;
-use serde_json::{Map, Value, json};
-use tui::data::{Fig, Message};
+use serde_json::json;
+use tui::columns::MESSAGES;
+use tui::data::Message;
 use tui::messages::{message, wheres};
-use tui::portable::base64;
 
 use super::session::Session;
 use super::{list, one};
 use crate::args::MessageAction;
 use crate::output::{Code, fault};
-use crate::sheet::{Cell, Column, Sheet};
+use tui::sheet::{Cell, Sheet};
 
 /// Characters of a body that a table shows.
 const BODY_SHOWN: usize = 60;
-
-/// Columns of messages.
-pub const COLUMNS: &[Column<Message>] = &[
-    Column { field: "unique_id", title: "ID", cell: |m| Cell::Text(m.unique_id.clone()) },
-    Column { field: "topic", title: "TOPIC", cell: |m| Cell::Text(m.topic.to_string()) },
-    Column { field: "broker", title: "BROKER", cell: |m| Cell::Text(m.broker.to_string()) },
-    Column { field: "queue", title: "Q", cell: |m| Cell::Number(m.queue.into()) },
-    Column { field: "offset", title: "OFFSET", cell: |m| Cell::Count(Fig::Known(m.offset)) },
-    Column { field: "stored_ms", title: "STORED", cell: |m| Cell::At(Fig::Known(m.stored_ms)) },
-    Column { field: "born_ms", title: "", cell: |m| Cell::At(Fig::Known(m.born_ms)) },
-    Column { field: "born_host", title: "", cell: |m| Cell::Text(m.born_host.clone()) },
-    Column { field: "store_host", title: "", cell: |m| Cell::Text(m.store_host.clone()) },
-    Column { field: "size", title: "SIZE", cell: |m| Cell::Bytes(Fig::Known(m.body.len() as u64)) },
-    Column { field: "tag", title: "TAG", cell: |m| Cell::Text(m.tag.clone()) },
-    Column { field: "keys", title: "KEYS", cell: |m| Cell::Text(m.keys.clone()) },
-    Column { field: "tries", title: "TRIES", cell: |m| Cell::Count(Fig::Known(m.tries.into())) },
-    Column { field: "flag", title: "", cell: |m| Cell::Number(m.flag.into()) },
-    Column { field: "sys_flag", title: "", cell: |m| Cell::Number(m.sys_flag.into()) },
-    Column { field: "offset_id", title: "", cell: |m| Cell::Text(m.offset_id.clone()) },
-    Column { field: "properties", title: "", cell: |m| Cell::Nested(properties(m)) },
-    Column { field: "body", title: "", cell: body },
-    Column { field: "body_base64", title: "", cell: |m| Cell::Nested(binary(m)) },
-];
-
-/// Properties as an object.
-fn properties(message: &Message) -> Value {
-    let pairs = message.properties.iter().map(|(key, value)| (key.clone(), json!(value)));
-    Value::Object(pairs.collect::<Map<String, Value>>())
-}
-
-/// The body as text, when it is text.
-fn body(message: &Message) -> Cell {
-    match std::str::from_utf8(&message.body) {
-        Ok(text) => Cell::Words(Fig::Known(text.to_owned())),
-        Err(_) => Cell::Words(Fig::none("not text: see body_base64")),
-    }
-}
-
-/// The body in base64, when it is no text.
-fn binary(message: &Message) -> Value {
-    match std::str::from_utf8(&message.body) {
-        Ok(_) => Value::Null,
-        Err(_) => base64(&message.body).into(),
-    }
-}
 
 /// The beginning of a body on one line.
 pub fn glance(body: &[u8]) -> String {
@@ -81,7 +36,7 @@ pub fn run(session: &Session, action: &MessageAction) -> anyhow::Result<Code> {
             let Some(found) = found else {
                 return Err(fault(Code::Nothing, format!("there is no message {id:?}")));
             };
-            let mut sheet = Sheet::new(COLUMNS, [&found]);
+            let mut sheet = Sheet::new(MESSAGES, [&found]);
             if *r#where {
                 let stands = session.wait(wheres(&session.cluster, &found))?;
                 let stands = stands.iter().map(|w| json!({"group": *w.group, "stands": w.text}));
@@ -103,7 +58,7 @@ pub fn run(session: &Session, action: &MessageAction) -> anyhow::Result<Code> {
             if found.is_empty() && session.wait(session.cluster.route(topic)).is_err() {
                 return Err(fault(Code::Nothing, format!("there is no topic {topic:?}")));
             }
-            list(session.form, Sheet::new(COLUMNS, &found), pick, true)
+            list(session.form, Sheet::new(MESSAGES, &found), pick, true)
         }
     }
 }

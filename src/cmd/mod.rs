@@ -26,9 +26,9 @@ mod trace;
 mod transaction;
 
 use crate::args::{Args, Command, Pick};
-use crate::output::{self, Code, Form};
+use crate::output::{self, Code};
 use crate::settings::Settings;
-use crate::sheet::Sheet;
+use tui::sheet::{Form, Sheet};
 
 pub use session::Session;
 

@@ -17,8 +17,8 @@ use tui::model::time_field::{self, When};
 use super::session::Session;
 use super::sure::{self, Change};
 use crate::args::{Replay, ReplayAction};
-use crate::output::{self, Code, Form, advised, fault, usage};
-use crate::sheet::{self, Cell, Column, Sheet};
+use crate::output::{self, Code, advised, fault, usage};
+use tui::sheet::{self, Cell, Column, Form, Sheet};
 
 /// A queue and how moving it ended.
 struct Row {

@@ -7,7 +7,7 @@ use super::list;
 use super::session::{Session, is_complete, rows};
 use crate::args::Retry;
 use crate::output::{Code, fault};
-use crate::sheet::{Cell, Column, Sheet};
+use tui::sheet::{Cell, Column, Sheet};
 
 /// A level, and the part of it that a group waits for.
 struct Row {

@@ -4,12 +4,12 @@
 use engine::clock::{Clock, SystemClock};
 use tui::data::Letter;
 use tui::model::clock::Zone;
-use tui::model::query::{Comparison, Op, Query, Subject, Value};
-use tui::model::query_message::{LETTER, MESSAGE, is_field};
+use tui::model::query::{Query, Subject, Value};
+use tui::model::query_message::{self, Of};
 
 use crate::args::Pick;
 use crate::output::{self, Code, usage};
-use crate::sheet::{Cell, Sheet, shown};
+use tui::sheet::{Cell, Sheet, check, shown, value};
 
 /// A row that conditions are asked of.
 struct Row<'a> {
@@ -33,67 +33,8 @@ impl Subject for Row<'_> {
     }
 
     fn value(&self, field: &str) -> Value {
-        match (field, self.cell(field)) {
-            (_, None) => Value::None,
-            // "failing 23 %": the figure behind the state is not part of its name.
-            ("state", Some(Cell::Text(text))) => {
-                let word = text.split(|c: char| c.is_ascii_digit()).next().unwrap_or_default();
-                Value::Texts(vec![text.clone(), word.trim().to_owned()])
-            }
-            (_, Some(cell)) => value(cell),
-        }
+        self.cell(field).map_or(Value::None, |cell| value(field, cell))
     }
-}
-
-fn value(cell: &Cell) -> Value {
-    match cell {
-        Cell::Text(text) => Value::Text(text.clone()),
-        Cell::Words(fig) => match fig.value() {
-            Some(text) => Value::Text(text.clone()),
-            None if fig.is_unknown() => Value::Unknown,
-            None => Value::None,
-        },
-        Cell::Count(fig) | Cell::Bytes(fig) | Cell::Percent(fig) => Value::of(fig, |n| n as f64),
-        Cell::Number(number) => Value::Number(*number as f64),
-        Cell::Rate(fig) | Cell::Millis(fig) => Value::of(fig, |n| n),
-        Cell::Span(fig) => within(Value::of(fig, |ms| ms as f64), Value::Span),
-        Cell::At(fig) => within(Value::of(fig, |ms| ms as f64), Value::Time),
-        Cell::Flag(flag) => Value::Flag(*flag),
-        Cell::List(list) => Value::Texts(list.clone()),
-        Cell::Nested(value) => Value::Text(value.to_string()),
-    }
-}
-
-/// A duration or an instant, unless there is none.
-fn within(value: Value, wrap: fn(Box<Value>) -> Value) -> Value {
-    match value {
-        Value::Unknown | Value::None => value,
-        figure => wrap(Box::new(figure)),
-    }
-}
-
-/// Why a comparison can never be decided for a kind of cell.
-fn fault(comparison: &Comparison, cell: Option<&Cell>) -> Option<String> {
-    let Comparison { field, op, value } = comparison;
-    let needs = match cell? {
-        Cell::Span(_) if value.span.is_none() => "a duration such as 5m",
-        Cell::At(_) if value.time.is_none() => "a time such as -2h or 12:03",
-        Cell::Count(_)
-        | Cell::Bytes(_)
-        | Cell::Percent(_)
-        | Cell::Number(_)
-        | Cell::Rate(_)
-        | Cell::Millis(_)
-            if value.number.is_none() =>
-        {
-            "a number such as 10, 1k or 64kB"
-        }
-        Cell::Flag(_) if !matches!(value.text.as_str(), "yes" | "no" | "true" | "false") => {
-            "yes or no"
-        }
-        _ => return None,
-    };
-    (*op != Op::Contains).then(|| format!("{field} is compared with {needs}, not {:?}", value.text))
 }
 
 fn now_ms() -> i64 {
@@ -108,16 +49,9 @@ fn parse(flag: &str, text: &str) -> anyhow::Result<Query> {
 /// Reads a condition over the columns of a sheet.
 fn over(sheet: &Sheet, flag: &str, text: &str) -> anyhow::Result<Query> {
     let query = parse(flag, text)?;
-    for comparison in query.comparisons() {
-        let field = comparison.field.as_str();
-        let Some(at) = sheet.column(field) else {
-            let fields = sheet.fields();
-            return Err(usage(format!("{flag} {text:?}: no field {field:?}; there are {fields}")));
-        };
-        if let Some(why) = fault(comparison, sheet.rows.first().map(|row| &row[at])) {
-            return Err(usage(format!("{flag} {text:?}: {why}")));
-        }
-    }
+    let fields: Vec<&'static str> = sheet.columns.iter().map(|(field, _)| *field).collect();
+    let first = sheet.rows.first().map(Vec::as_slice);
+    check(&query, &fields, first).map_err(|error| usage(format!("{flag} {text:?}: {error}")))?;
     Ok(query)
 }
 
@@ -175,7 +109,7 @@ pub struct Messages(Option<Query>);
 /// # Errors
 /// Usage: it does not read, or names a field that messages do not have.
 pub fn messages(text: Option<&str>) -> anyhow::Result<Messages> {
-    stored(text, false)
+    stored(text, Of::Messages)
 }
 
 /// Reads a filter on dead letters.
@@ -183,30 +117,14 @@ pub fn messages(text: Option<&str>) -> anyhow::Result<Messages> {
 /// # Errors
 /// As [`messages`].
 pub fn letters(text: Option<&str>) -> anyhow::Result<Messages> {
-    stored(text, true)
+    stored(text, Of::Letters)
 }
 
-fn stored(text: Option<&str>, letter: bool) -> anyhow::Result<Messages> {
+fn stored(text: Option<&str>, of: Of) -> anyhow::Result<Messages> {
     let Some(text) = text else { return Ok(Messages(None)) };
     let query = parse("--filter", text)?;
-    for Comparison { field, value, op } in query.comparisons() {
-        if !is_field(field, letter) {
-            let mut fields = MESSAGE.join(", ");
-            if letter {
-                fields = format!("{fields}, {}", LETTER.join(", "));
-            }
-            return Err(usage(format!(
-                "--filter {text:?}: no field {field:?}; there are {fields}, .path and prop.NAME"
-            )));
-        }
-        let is_time = matches!(field.as_str(), "stored" | "born" | "died");
-        if is_time && value.time.is_none() && *op != Op::Contains {
-            return Err(usage(format!(
-                "--filter {text:?}: {field} is compared with a time such as -2h, not {:?}",
-                value.text
-            )));
-        }
-    }
+    query_message::check(&query, of)
+        .map_err(|error| usage(format!("--filter {text:?}: {error}")))?;
     Ok(Messages(Some(query)))
 }
 
@@ -235,8 +153,8 @@ impl Messages {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sheet::Column;
     use tui::data::Fig;
+    use tui::sheet::Column;
 
     struct Group(&'static str, Fig<u64>, Fig<i64>, &'static str);
 

@@ -14,8 +14,8 @@ use super::session::Session;
 use super::sure::{self, Change};
 use super::topic::dry;
 use crate::args;
-use crate::output::{self, Code, Form, fault, usage};
-use crate::sheet::{Cell, Column, Sheet};
+use crate::output::{self, Code, fault, usage};
+use tui::sheet::{Cell, Column, Form, Sheet};
 
 /// Group in whose name messages are sent.
 const PRODUCER: &str = "MQDECK_SEND";

@@ -19,8 +19,9 @@ use tui::state_dir::StateDir;
 use tui::{Need, Only};
 
 use crate::args::Common;
-use crate::output::{self, Code, Form, fault, usage};
+use crate::output::{self, Code, fault, usage};
 use crate::settings::{self, Settings};
+use tui::sheet::Form;
 
 /// Context of the engine of this machine.
 const LOCAL: &str = "local";

@@ -11,12 +11,13 @@ use tui::model::clock::Zone;
 use tui::model::format;
 use tui::model::time_field::{self, When};
 
-use super::message::{COLUMNS, glance};
+use super::message::glance;
 use super::select::{self, Messages};
 use super::session::Session;
 use crate::args::Tail;
-use crate::output::{self, Code, Form, fault, usage};
-use crate::sheet::Sheet;
+use crate::output::{self, Code, fault, usage};
+use tui::columns::MESSAGES;
+use tui::sheet::{Form, Sheet};
 
 /// Between two rounds over all queues when none had anything.
 const IDLE: Duration = Duration::from_millis(200);
@@ -161,7 +162,7 @@ impl Printer {
         }
         // A stream has no end: JSON comes line by line as well, CSV with one heading.
         let form = if self.form == Form::Json { Form::Jsonl } else { self.form };
-        let text = Sheet::new(COLUMNS, [message]).text(form);
+        let text = Sheet::new(MESSAGES, [message]).text(form);
         let headed = std::mem::replace(&mut self.headed, true);
         match text.split_once('\n') {
             Some((_, rest)) if form == Form::Csv && headed => rest.to_owned(),

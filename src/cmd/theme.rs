@@ -4,9 +4,9 @@ use tui::theme::Theme;
 
 use super::list;
 use crate::args::{Pick, Themes, ThemesAction};
-use crate::output::{self, Code, Form};
+use crate::output::{self, Code};
 use crate::settings;
-use crate::sheet::{Cell, Column, Sheet};
+use tui::sheet::{Cell, Column, Form, Sheet};
 
 /// One theme.
 struct Row {

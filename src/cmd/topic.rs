@@ -6,8 +6,7 @@ use engine::protocol::body::topic_config::TopicConfig;
 use engine::protocol::names;
 use engine::protocol::perm::Perm;
 use serde_json::json;
-use tui::data::topics::GroupOnTopic;
-use tui::data::{Fig, QueueRow, TopicRow};
+use tui::columns::{QUEUES, READERS, TOPICS};
 use tui::model::confirm::Risk;
 use tui::{Need, Only};
 
@@ -15,55 +14,11 @@ use super::session::{Session, is_complete, rows};
 use super::sure::{self, Change, Work};
 use super::{list, one};
 use crate::args::{MessageKind, Permission, TopicSettings, Topics, TopicsAction, TopicsList};
-use crate::output::{self, Code, Form, fault, usage};
-use crate::sheet::{Cell, Column, Sheet};
+use crate::output::{self, Code, fault, usage};
+use tui::sheet::{Cell, Column, Form, Sheet};
 
 /// Queues of a new topic.
 const NEW_QUEUES: i32 = 8;
-
-const COLUMNS: &[Column<TopicRow>] = &[
-    Column { field: "name", title: "TOPIC", cell: |t| Cell::Text(t.name.to_string()) },
-    Column { field: "type", title: "TYPE", cell: |t| Cell::Text(kind(t)) },
-    Column {
-        field: "read_queues",
-        title: "READ",
-        cell: |t| Cell::Count(Fig::Known(t.read_queues.into())),
-    },
-    Column {
-        field: "write_queues",
-        title: "WRITE",
-        cell: |t| Cell::Count(Fig::Known(t.write_queues.into())),
-    },
-    Column { field: "in", title: "IN/s", cell: |t| Cell::Rate(t.in_rate.clone()) },
-    Column { field: "messages", title: "MESSAGES", cell: |t| Cell::Count(t.messages.clone()) },
-    Column { field: "lag", title: "LAG", cell: |t| Cell::Count(t.lag.clone()) },
-    Column { field: "groups", title: "GROUPS", cell: |t| Cell::Count(t.groups.clone()) },
-    Column { field: "last_ms", title: "LAST MSG", cell: |t| Cell::Span(t.last_age_ms.clone()) },
-    Column { field: "system", title: "", cell: |t| Cell::Flag(t.system) },
-];
-
-const QUEUES: &[Column<QueueRow>] = &[
-    Column { field: "broker", title: "BROKER", cell: |q| Cell::Text(q.broker.to_string()) },
-    Column { field: "queue", title: "Q", cell: |q| Cell::Number(q.queue.into()) },
-    Column { field: "perm", title: "PERM", cell: |q| Cell::Text(q.perm.to_owned()) },
-    Column { field: "min", title: "MIN", cell: |q| Cell::Count(q.min.clone()) },
-    Column { field: "max", title: "MAX", cell: |q| Cell::Count(q.max.clone()) },
-    Column { field: "in", title: "IN/s", cell: |q| Cell::Rate(q.in_rate.clone()) },
-    Column { field: "first_ms", title: "FIRST MSG", cell: |q| Cell::Span(q.first_age_ms.clone()) },
-    Column { field: "last_ms", title: "LAST MSG", cell: |q| Cell::Span(q.last_age_ms.clone()) },
-];
-
-const READERS: &[Column<GroupOnTopic>] = &[
-    Column { field: "group", title: "GROUP", cell: |g| Cell::Text(g.group.to_string()) },
-    Column { field: "lag", title: "LAG", cell: |g| Cell::Count(g.lag.clone()) },
-    Column { field: "clients", title: "CLI", cell: |g| Cell::Count(g.clients.clone()) },
-    Column { field: "tags", title: "TAKES", cell: |g| Cell::Text(g.tags.clone()) },
-];
-
-fn kind(topic: &TopicRow) -> String {
-    let words = [topic.kind, topic.only].into_iter().filter(|word| !word.is_empty());
-    words.collect::<Vec<_>>().join(" ")
-}
 
 /// Runs a command on topics.
 pub fn run(session: &Session, topics: &Topics) -> anyhow::Result<Code> {
@@ -81,7 +36,7 @@ fn all(session: &Session, wanted: &TopicsList) -> anyhow::Result<Code> {
     let need = Need { extents: true, rates: wanted.pick.rates, ..Need::default() };
     let picture = session.look(need, None)?;
     let topics = rows(&picture.topics)?.iter().filter(|topic| wanted.system || !topic.system);
-    let sheet = Sheet::new(COLUMNS, topics);
+    let sheet = Sheet::new(TOPICS, topics);
     list(session.form, sheet, &wanted.pick, is_complete(&picture.topics))
 }
 
@@ -92,7 +47,7 @@ fn show(session: &Session, topic: &str, rates: bool) -> anyhow::Result<Code> {
     let Some(row) = row else { return Err(none(topic)) };
     let detail = picture.topic.values().next().and_then(|part| part.get()).cloned();
     let detail = detail.unwrap_or_default();
-    let mut sheet = Sheet::new(COLUMNS, [row]);
+    let mut sheet = Sheet::new(TOPICS, [row]);
     let queues = Sheet::new(QUEUES, &detail.queues);
     let readers = Sheet::new(READERS, &detail.groups);
     if session.form == Form::Table {

@@ -7,7 +7,7 @@ use super::list as print;
 use super::session::Session;
 use crate::args::Trace;
 use crate::output::{Code, advised, fault};
-use crate::sheet::{Cell, Column, Sheet};
+use tui::sheet::{Cell, Column, Sheet};
 
 const COLUMNS: &[Column<Event>] = &[
     Column { field: "step", title: "STEP", cell: |e| Cell::Text(e.step.word().to_owned()) },

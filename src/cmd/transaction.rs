@@ -1,6 +1,6 @@
 //! `mqdeck transactions …`: half messages that are not decided.
 
-use tui::data::Fig;
+use tui::columns::HALVES;
 use tui::model::confirm::Risk;
 use tui::survey::transactions::{self, Half, Verdict};
 
@@ -10,23 +10,7 @@ use super::sure::{self, Change, Work};
 use super::topic::{dry, finish};
 use crate::args::{Pick, Sure, Transactions, TransactionsAction};
 use crate::output::{self, Code, fault};
-use crate::sheet::{Cell, Column, Sheet};
-
-const COLUMNS: &[Column<Half>] = &[
-    Column { field: "id", title: "ID", cell: |h| Cell::Text(h.id.clone()) },
-    Column { field: "topic", title: "TOPIC", cell: |h| Cell::Text(h.topic.clone()) },
-    Column { field: "group", title: "GROUP", cell: |h| Cell::Text(h.group.clone()) },
-    Column { field: "keys", title: "KEYS", cell: |h| Cell::Text(h.keys.clone()) },
-    Column { field: "born_ms", title: "BORN", cell: |h| Cell::At(Fig::Known(h.born_ms)) },
-    Column { field: "checks", title: "CHECKS", cell: |h| Cell::Number(h.checks.into()) },
-    Column { field: "producers", title: "PRODUCERS", cell: |h| Cell::Count(h.producers.clone()) },
-    Column { field: "state", title: "STATE", cell: |h| Cell::Text(state(h).to_owned()) },
-    Column { field: "broker", title: "BROKER", cell: |h| Cell::Text(h.broker.clone()) },
-];
-
-const fn state(half: &Half) -> &'static str {
-    if half.given_up { "given up" } else { "undecided" }
-}
+use tui::sheet::Sheet;
 
 /// Runs a command on transactions.
 pub fn run(session: &Session, wanted: &Transactions) -> anyhow::Result<Code> {
@@ -45,7 +29,7 @@ fn list(session: &Session, pick: &Pick) -> anyhow::Result<Code> {
     if !complete {
         output::tell("mqdeck: there are more half messages than were read");
     }
-    print(session.form, Sheet::new(COLUMNS, &found), pick, complete)
+    print(session.form, Sheet::new(HALVES, &found), pick, complete)
 }
 
 fn find(session: &Session, id: &str) -> anyhow::Result<Half> {

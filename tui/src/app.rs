@@ -3,6 +3,7 @@
 //! No I/O and no clock in here: time comes with events, wishes leave as effects. Drawing is in
 //! `screen`, dialogs decide in `dialog`. Spec: console-ux.md §4, §5, §17.
 
+mod line;
 mod list;
 
 use std::collections::HashMap;
@@ -15,7 +16,8 @@ use crate::keymap::{self, Action, Found, Kind, Layer};
 use crate::model::clock::{TimeMode, Zone};
 use crate::place::{Asked, At, ClientsAt, Place, TraceAt};
 use crate::screen;
-use crate::widget::input::Field;
+
+pub use line::{Input, InputKind, ask};
 
 /// Refresh intervals that `+` and `-` step through.
 const INTERVALS_MS: [i64; 6] = [1_000, 2_000, 5_000, 10_000, 30_000, 60_000];
@@ -42,24 +44,6 @@ pub struct Session {
     pub zone: Zone,
     /// The one-shot commands exist in this binary, so dialogs may show the equivalent one.
     pub commands: bool,
-}
-
-/// A line of text that is being typed.
-#[derive(Clone, Debug)]
-pub struct Input {
-    pub kind: InputKind,
-    pub field: Field,
-    pub error: Option<String>,
-}
-
-/// What the line is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InputKind {
-    Filter,
-    ToTime,
-    ToOffset,
-    /// Id or key of a message.
-    Trace,
 }
 
 /// Keys that wait for the next one.
@@ -247,6 +231,7 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
             if app.toast.as_ref().is_some_and(|(_, at)| app.now_ms - at > TOAST_MS) {
                 app.toast = None;
             }
+            line::refresh(app);
             Vec::new()
         }
         // Out of sight, the picture is asked for less often.
@@ -304,8 +289,7 @@ fn paste(app: &mut App, text: &str) {
         dialog.paste(text, &ctx);
     } else if let Some(input) = &mut app.input {
         input.field.paste(text);
-        input.error = None;
-        typed(app);
+        line::typed(app);
     }
 }
 
@@ -319,7 +303,7 @@ fn on_key(app: &mut App, key: Key) -> Vec<Effect> {
         return apply(app, step);
     }
     if app.input.is_some() {
-        return input_key(app, key);
+        return line::key(app, key);
     }
     if let Some(scroll) = app.help {
         app.help = help_key(scroll, key);
@@ -423,7 +407,7 @@ fn act(app: &mut App, action: Action, writes: bool) -> Vec<Effect> {
         Action::Zoom => app.zoom = !app.zoom,
         Action::Details => app.details = !app.details,
         Action::TimeCycle => app.time_mode = app.time_mode.next(),
-        Action::Filter => open_filter(app),
+        Action::Filter => line::open_filter(app),
         Action::Sort => app.pending = Pending::Sort,
         Action::Reverse => list::reverse(app),
         Action::Faster => return interval(app, -1),
@@ -503,62 +487,4 @@ fn suspend(app: &mut App) -> Vec<Effect> {
         return Vec::new();
     }
     vec![Effect::Suspend]
-}
-
-fn open_filter(app: &mut App) {
-    let text = app.place().list().filter.clone();
-    app.input = Some(Input { kind: InputKind::Filter, field: Field::with(&text), error: None });
-}
-
-/// Opens the input line for something else than a filter.
-pub fn ask(app: &mut App, kind: InputKind) {
-    app.input = Some(Input { kind, field: Field::default(), error: None });
-}
-
-fn input_key(app: &mut App, key: Key) -> Vec<Effect> {
-    let Some(input) = &mut app.input else { return Vec::new() };
-    match key.code {
-        Code::Esc => {
-            if input.kind == InputKind::Filter {
-                app.place_mut().list_mut().filter.clear();
-            }
-            app.input = None;
-        }
-        Code::Enter => return enter(app),
-        _ => {
-            if input.field.key(key) {
-                input.error = None;
-                typed(app);
-            }
-        }
-    }
-    Vec::new()
-}
-
-/// A filter applies while it is typed.
-fn typed(app: &mut App) {
-    if let Some(input) = &app.input
-        && input.kind == InputKind::Filter
-    {
-        let text = input.field.text().to_owned();
-        app.place_mut().list_mut().filter = text;
-    }
-}
-
-fn enter(app: &mut App) -> Vec<Effect> {
-    let Some(input) = app.input.take() else { return Vec::new() };
-    if input.kind == InputKind::Filter {
-        return Vec::new();
-    }
-    let done = match input.kind {
-        InputKind::Trace => screen::trace::typed(app, input.field.text()),
-        kind => screen::messages::jump(app, kind, input.field.text()),
-    };
-    match done {
-        Ok(effects) => effects,
-        Err(error) => {
-            app.input = Some(Input { error: Some(error), ..input });
-            Vec::new()
-        }
-    }
 }

@@ -5,6 +5,7 @@
 
 mod app;
 mod clipboard;
+pub mod columns;
 // Fields are named like the columns of the screens, which are their documentation.
 #[allow(missing_docs)]
 pub mod data;
@@ -31,6 +32,7 @@ mod poll;
 pub mod portable;
 mod runtime;
 mod screen;
+pub mod sheet;
 #[cfg(feature = "sink")]
 pub mod sink;
 #[allow(missing_docs)] // as above

@@ -11,8 +11,8 @@ use super::{Selected, id};
 use crate::args::{Letters, Resend};
 use crate::cmd::session::Session;
 use crate::cmd::sure::{self, Change};
-use crate::output::{self, Code, Form, advised, fault, usage};
-use crate::sheet::{self, Cell, Column, Sheet};
+use crate::output::{self, Code, advised, fault, usage};
+use tui::sheet::{self, Cell, Column, Form, Sheet};
 
 /// A letter, what was found out about it, and how its copy ended.
 struct Row {

@@ -14,8 +14,8 @@ use crate::cmd::session::Session;
 use crate::cmd::sure::{self, Change};
 use crate::cmd::topic::{dry, print_items};
 use crate::output::{self, Code, fault, usage};
-use crate::sheet::{Cell, Column, Sheet};
 use tui::data::Fig;
+use tui::sheet::{Cell, Column, Sheet};
 
 /// Between two rounds.
 const PAUSE: Duration = Duration::from_secs(1);

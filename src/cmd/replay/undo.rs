@@ -11,8 +11,8 @@ use crate::args::Sure;
 use crate::cmd::session::Session;
 use crate::cmd::sure::{self, Change, Work};
 use crate::cmd::topic::{dry, print_items};
-use crate::output::{self, Code, Form, fault};
-use crate::sheet::{Cell, Column, Sheet};
+use crate::output::{self, Code, fault};
+use tui::sheet::{Cell, Column, Form, Sheet};
 
 /// One queue, and what an undo would do to it now.
 struct Row {

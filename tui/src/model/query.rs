@@ -1,11 +1,13 @@
-//! The grammar of conditions: `--filter`, `--fail-if` (console-ux.md §5.2).
+//! The grammar of conditions: `/`, `--filter`, `--fail-if` (console-ux.md §5.2).
 //!
 //! Blanks combine with and, `|` or, `!` not, parentheses group; `name=pay-*`, `lag>1k`, `behind>5m`,
-//! `died>-1h`, `body~"a b"`, `.amount>10`, `prop.trace~4bf9`, `/regex/`, plain words. Logic has three
+//! `died>-1h`, `body~"a b"`, `.amount>10`, `prop.trace~4bf9`, `/regex/`, plain words, which match fuzzily. Logic has three
 //! values: a comparison with an unknown figure is unknown. Any text is read or refused with a reason.
 
 mod eval;
 mod parse;
+
+use std::ops::Range;
 
 use regex::Regex;
 
@@ -25,7 +27,7 @@ enum Expr {
     All(Vec<Expr>),
     Any(Vec<Expr>),
     Not(Box<Expr>),
-    /// A plain word, lower case: part of the name.
+    /// A plain word: fuzzily, on the name.
     Word(String),
     /// On the body of a message, else on the name.
     Matches(Regex),
@@ -41,6 +43,15 @@ pub struct Comparison {
     pub op: Op,
     /// With what.
     pub value: Operand,
+    /// Characters of the text that it is written in.
+    pub place: Range<usize>,
+}
+
+impl Comparison {
+    /// The error of a comparison that reads well but can never be decided.
+    pub fn wrong(&self, reason: String) -> QueryError {
+        QueryError { at: self.place.start + 1, end: self.place.end, reason }
+    }
 }
 
 /// Operators.
@@ -101,6 +112,41 @@ impl Value {
                 Self::Number(number(*v))
             }
         }
+    }
+}
+
+/// What was typed last that reads: it stays in force while something else is typed that does not.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    text: String,
+    query: Option<Query>,
+}
+
+impl Filter {
+    /// From a condition and its text; a blank text shows all.
+    pub fn new(text: &str, query: Query) -> Self {
+        let query = (!text.trim().is_empty()).then_some(query);
+        Self { text: text.to_owned(), query }
+    }
+
+    /// Whether nothing is hidden.
+    pub const fn is_empty(&self) -> bool {
+        self.query.is_none()
+    }
+
+    /// As it was typed.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Shows all again.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Whether a row is shown; none: it cannot be decided.
+    pub fn shows(&self, subject: &dyn Subject) -> Option<bool> {
+        self.query.as_ref().map_or(Some(true), |query| query.holds(subject))
     }
 }
 

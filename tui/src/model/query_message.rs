@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::query::{Subject, Value};
+use super::query::{Comparison, Op, Query, QueryError, Subject, Value};
 use crate::data::{Letter, Message};
 
 /// Fields of messages; `.path` and `prop.NAME` beside them.
@@ -29,12 +29,43 @@ pub const MESSAGE: &[&str] = &[
 /// Fields that dead letters have beside those.
 pub const LETTER: &[&str] = &["died", "origin", "again", "sent_again", "died_again"];
 
-/// Whether a field is one of messages, or of letters.
-pub fn is_field(field: &str, letter: bool) -> bool {
+/// What a condition is asked of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    Messages,
+    Letters,
+}
+
+fn is_field(field: &str, of: Of) -> bool {
     field.starts_with('.')
         || field.starts_with("prop.")
         || MESSAGE.contains(&field)
-        || (letter && LETTER.contains(&field))
+        || (of == Of::Letters && LETTER.contains(&field))
+}
+
+/// Checks the fields of a condition, and that times are compared with times.
+///
+/// # Errors
+/// A field that there is not, or a value that is no time.
+pub fn check(query: &Query, of: Of) -> Result<(), QueryError> {
+    for comparison in query.comparisons() {
+        let Comparison { field, value, op, .. } = comparison;
+        if !is_field(field, of) {
+            let mut fields = MESSAGE.join(", ");
+            if of == Of::Letters {
+                fields = format!("{fields}, {}", LETTER.join(", "));
+            }
+            let reason = format!("no field {field:?}; there are {fields}, .path and prop.NAME");
+            return Err(comparison.wrong(reason));
+        }
+        let is_time = matches!(field.as_str(), "stored" | "born" | "died");
+        if is_time && value.time.is_none() && *op != Op::Contains {
+            let text = &value.text;
+            let reason = format!("{field} is compared with a time such as -2h, not {text:?}");
+            return Err(comparison.wrong(reason));
+        }
+    }
+    Ok(())
 }
 
 fn number(value: impl Into<f64>) -> Value {
@@ -90,7 +121,9 @@ impl Subject for Message {
 
 impl Subject for Letter {
     fn names(&self) -> Vec<String> {
-        self.message.names()
+        let mut names = self.message.names();
+        names.push(self.origin.to_string());
+        names
     }
 
     fn text(&self) -> String {

@@ -7,7 +7,6 @@ use super::{WIDE, current};
 use crate::app::App;
 use crate::data::{BrokerRow, Fig, Loss};
 use crate::format;
-use crate::model::filter::Filter;
 use crate::theme::Role;
 use crate::widget::spark::{gauge, spark};
 use crate::widget::table::{self, Cell, Column, Row, SortKey, View, cell, fig, sort_rows};
@@ -63,7 +62,6 @@ fn all(app: &App) -> &[BrokerRow] {
 /// Masters in order, each with its slaves below.
 fn shown(app: &App) -> Vec<&BrokerRow> {
     let list = &app.place().lists[0];
-    let filter = Filter::new(&list.filter);
     let mut masters: Vec<&BrokerRow> = all(app).iter().filter(|b| b.id == 0).collect();
     masters.sort_by(|a, b| a.name.cmp(&b.name));
     if let Some((letter, descending)) = list.sort {
@@ -88,8 +86,7 @@ fn shown(app: &App) -> Vec<&BrokerRow> {
             .iter()
             .filter(|b| b.id != 0 && !all(app).iter().any(|m| m.id == 0 && m.name == b.name)),
     );
-    out.retain(|b| filter.shows(&b.name));
-    out
+    list.pick(out)
 }
 
 fn key(b: &BrokerRow) -> String {
@@ -172,13 +169,8 @@ pub fn draw(app: &App, c: &mut Canvas, area: Rect) {
     let table_area = rows(table_area, 0, table_rows.min(table_area.height));
     table::draw(c, table_area, &view, &mut |i| Row::Cells(cells(app, rows_shown[i])));
     if keys.is_empty() {
-        let text = nothing(
-            &app.picture().brokers,
-            known,
-            &list.filter,
-            "brokers",
-            "no broker is registered",
-        );
+        let text =
+            nothing(&app.picture().brokers, known, list, "brokers", "no broker is registered");
         sentence(c, rows(inner, 2, inner.height.saturating_sub(2)), &text);
     }
     let mut y = table_area.bottom();

@@ -12,13 +12,12 @@ use crate::app::App;
 use crate::data::{ClientRow, Fig, Name, Part};
 use crate::effect::Effect;
 use crate::format;
-use crate::model::filter::Filter;
 use crate::model::version::release;
 use crate::place::{At, ClientsAt};
 use crate::survey::Survey;
 use crate::survey::clients::{Client, Clients, Running};
 use crate::theme::Role;
-use crate::widget::table::{self, Cell, Column, Row, SortKey, View, cell, fig, sort_rows};
+use crate::widget::table::{self, Cell, Column, List, Row, SortKey, View, cell, fig, sort_rows};
 use crate::widget::{Canvas, Seg, inside, rows, seg};
 
 /// Columns as in the specification.
@@ -67,9 +66,7 @@ fn heard(at: &ClientsAt, all: &Clients, client: &Client) -> Fig<i64> {
 fn shown<'a>(app: &App, at: &'a ClientsAt) -> Vec<&'a Client> {
     let Some(all) = at.all.part.get() else { return Vec::new() };
     let list = &app.place().lists[0];
-    let filter = Filter::new(&list.filter);
-    let text = |c: &Client| format!("{} {} {} {}", c.id, c.address, c.group, role(c));
-    let mut out: Vec<&Client> = all.rows.iter().filter(|c| filter.shows(&text(c))).collect();
+    let mut out = list.pick(&all.rows);
     let other = |c: &Client| at.group.as_deref() != Some(&*c.group);
     out.sort_by(|a, b| {
         (other(a), a.producer, &a.group, &a.id).cmp(&(other(b), b.producer, &b.group, &b.id))
@@ -170,8 +167,8 @@ fn draw_list(app: &App, c: &mut Canvas, area: Rect, at: &ClientsAt) {
     if found.is_empty() {
         let all = at.all.part.get().map_or(0, |all| all.rows.len());
         let empty = "no client is connected; see \"connect a client\" in the README";
-        let filter = &app.place().lists[0].filter;
-        return sentence(c, area, &nothing(&at.all.part, all, filter, "clients", empty));
+        let list = &app.place().lists[0];
+        return sentence(c, area, &nothing(&at.all.part, all, list, "clients", empty));
     }
     let Some(all) = at.all.part.get() else { return };
     let keys: Vec<String> = found.iter().map(|client| key(client)).collect();
@@ -201,7 +198,11 @@ fn cells(at: &ClientsAt, all: &Clients, client: &Client) -> Vec<Cell> {
 
 fn draw_running(app: &App, c: &mut Canvas, area: Rect, at: &ClientsAt) {
     let Some(running) = at.running.part.get() else {
-        return sentence(c, area, &nothing(&at.running.part, 0, "", "the client", ""));
+        return sentence(
+            c,
+            area,
+            &nothing(&at.running.part, 0, &List::default(), "the client", ""),
+        );
     };
     let lines = about(app, running);
     for (i, line) in lines.iter().enumerate().take(usize::from(area.height)) {

@@ -12,7 +12,6 @@ use crate::data::{DeadGroup, Letter, Letters, Message, Name, Part};
 use crate::dialog::Dialog;
 use crate::effect::Effect;
 use crate::format;
-use crate::model::filter::Filter;
 use crate::model::trend::Trend;
 use crate::theme::Role;
 use crate::widget::table::{self, Cell, Column, List, Row, SortKey, View, cell, fig, sort_rows};
@@ -54,9 +53,7 @@ fn all_groups(app: &App) -> &[DeadGroup] {
 
 fn groups(app: &App) -> Vec<&DeadGroup> {
     let list = &app.place().lists[0];
-    let filter = Filter::new(&list.filter);
-    let mut out: Vec<&DeadGroup> =
-        all_groups(app).iter().filter(|g| filter.shows(&g.group)).collect();
+    let mut out = list.pick(all_groups(app));
     match list.sort {
         None => out.sort_by_key(|g| std::cmp::Reverse(g.per_min.value().copied().unwrap_or(0))),
         Some((letter, descending)) => sort_rows(&mut out, descending, |g| match letter {
@@ -80,21 +77,11 @@ fn part<'a>(app: &'a App, group: &Name) -> &'a Part<Letters> {
     app.picture().letters.get(group).unwrap_or(&Part::Unasked)
 }
 
-fn found<'a>(filter: &Filter, letter: &'a Letter) -> Option<&'a Letter> {
-    let m = &letter.message;
-    let text = format!("{} {} {} {}", m.keys, m.tag, letter.origin, m.unique_id);
-    filter.shows(&text).then_some(letter)
-}
-
 /// Letters of a group that are shown under a list's filter and order.
 pub fn letters_of<'a>(app: &'a App, group: &Name, list: &List) -> Vec<&'a Letter> {
-    let filter = Filter::new(&list.filter);
     let all = part(app, group).get().map_or(&[][..], |l| l.newest.as_slice());
-    let mut out: Vec<&Letter> = all
-        .iter()
-        .filter(|l| app.place().show_all || l.again.sent == 0)
-        .filter_map(|l| found(&filter, l))
-        .collect();
+    let wanted = all.iter().filter(|l| app.place().show_all || l.again.sent == 0);
+    let mut out = list.pick(wanted);
     if let Some((letter, descending)) = list.sort {
         sort_rows(&mut out, descending, |l| match letter {
             't' => SortKey::Number(l.tries.into()),
@@ -284,7 +271,7 @@ pub fn draw_letters(
             "no dead letters. A message comes here after its limit (16 unless client or group say \
              otherwise) or when a consumer gives up"
         };
-        let text = nothing(part(app, group), total, &list.filter, "letters", empty);
+        let text = nothing(part(app, group), total, list, "letters", empty);
         sentence(c, rows(area, 2, area.height.saturating_sub(2)), &text);
     }
 }
@@ -327,8 +314,8 @@ pub fn draw(app: &App, c: &mut Canvas, area: Rect) {
 fn empty(app: &App, c: &mut Canvas, inner: Rect) {
     let empty = "no dead letters. A message comes here after its limit (16 unless client or group \
                  say otherwise) or when a consumer gives up";
-    let filter = &app.place().lists[0].filter;
-    let text = nothing(&app.picture().dead, all_groups(app).len(), filter, "groups", empty);
+    let list = &app.place().lists[0];
+    let text = nothing(&app.picture().dead, all_groups(app).len(), list, "groups", empty);
     sentence(c, rows(inner, 1, inner.height.saturating_sub(1)), &text);
 }
 

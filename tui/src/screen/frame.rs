@@ -230,6 +230,9 @@ fn header_right(app: &App, wide: bool) -> Vec<Seg> {
     line
 }
 
+/// Cells of the line that is typed into; its fault stands behind it.
+const INPUT_CELLS: u16 = 44;
+
 /// Screens of this console: key, name, place.
 const SCREENS: [(char, &str, Kind); 10] = [
     ('1', "Overview", Kind::Overview),
@@ -333,9 +336,12 @@ fn draw_status(app: &App, c: &mut Canvas, area: Rect, alerts: &[Seg]) {
         let used = c.put(area.x + 1, area.y, 20, &format!("{label} "), Role::TextStrong);
         let x = area.x + 1 + used;
         let room = area.right().saturating_sub(x + 1);
-        input.field.draw(c, (x, area.y), room.min(44), true, "");
-        if let Some(error) = &input.error {
-            c.put(x + 46, area.y, room.saturating_sub(46), &format!("✗ {error}"), Role::Critical);
+        let bad = input.error.as_ref().map(|fault| fault.chars.clone());
+        input.field.draw_marked(c, (x, area.y), room.min(INPUT_CELLS), bad);
+        if let Some(fault) = &input.error {
+            let text = format!("✗ {}", fault.text);
+            let from = INPUT_CELLS + 2;
+            c.put(x + from, area.y, room.saturating_sub(from), &text, Role::Critical);
         }
         return;
     }
@@ -344,7 +350,7 @@ fn draw_status(app: &App, c: &mut Canvas, area: Rect, alerts: &[Seg]) {
         return;
     }
     if !app.place().list().filter.is_empty() {
-        let text = format!("filter /{}   Esc clears it", app.place().list().filter);
+        let text = format!("{}   Esc clears it", app.place().list().filter_words());
         c.put(area.x + 1, area.y, area.width.saturating_sub(2), &text, Role::Warn);
         return;
     }

@@ -7,11 +7,13 @@ use ratatui::layout::Rect;
 use super::parts::{explained, nothing, pair, right_title, sentence};
 use super::{current, dead_letters, groups, inspector, ladder};
 use crate::app::App;
+use crate::columns;
 use crate::data::{ClientRow, Fig, GroupDetail, GroupQueue, Letter, Message, Name, Part};
 use crate::effect::{Effect, From, QueueRef};
 use crate::format;
 use crate::keymap::Action;
-use crate::model::filter::Filter;
+use crate::model::query::{Query, QueryError};
+use crate::model::query_message;
 use crate::place::{At, MessagesAt};
 use crate::theme::Role;
 use crate::widget::table::{self, Cell, Column, Row, SortKey, View, cell, fig, sort_rows};
@@ -68,10 +70,8 @@ fn part<'a>(app: &'a App, group: &Name) -> &'a Part<GroupDetail> {
 
 fn queues<'a>(app: &'a App, group: &Name) -> Vec<&'a GroupQueue> {
     let list = &app.place().lists[0];
-    let filter = Filter::new(&list.filter);
     let all = part(app, group).get().map_or(&[][..], |d| d.queues.as_slice());
-    let mut out: Vec<&GroupQueue> =
-        all.iter().filter(|q| filter.shows(&format!("{} {}", q.topic, q.broker))).collect();
+    let mut out = list.pick(all);
     out.sort_by(|a, b| {
         let retry = |q: &GroupQueue| q.topic.starts_with("%RETRY%");
         (retry(a), &a.topic, &a.broker, a.queue).cmp(&(retry(b), &b.topic, &b.broker, b.queue))
@@ -89,9 +89,8 @@ fn queues<'a>(app: &'a App, group: &Name) -> Vec<&'a GroupQueue> {
 
 fn clients<'a>(app: &'a App, group: &Name) -> Vec<&'a ClientRow> {
     let list = &app.place().lists[0];
-    let filter = Filter::new(&list.filter);
     let all = part(app, group).get().map_or(&[][..], |d| d.clients.as_slice());
-    let mut out: Vec<&ClientRow> = all.iter().filter(|c| filter.shows(&c.id)).collect();
+    let mut out = list.pick(all);
     out.sort_by(|a, b| a.id.cmp(&b.id));
     if let Some((letter, descending)) = list.sort {
         sort_rows(&mut out, descending, |c| match letter {
@@ -119,6 +118,20 @@ pub fn keys(app: &App, group: &Name) -> Vec<String> {
         CLIENTS => clients(app, group).iter().map(|c| c.id.to_string()).collect(),
         RETRY => ladder::levels_shown(app).iter().map(|l| l.level.to_string()).collect(),
         _ => letters(app, group).iter().map(|l| l.key()).collect(),
+    }
+}
+
+/// Checks a filter against the fields of the open tab.
+///
+/// # Errors
+/// What can never be decided here.
+pub fn check(app: &App, group: &Name, query: &Query) -> Result<(), QueryError> {
+    let detail = part(app, group).get();
+    match app.place().tab {
+        QUEUES => columns::check(query, detail.and_then(|d| d.queues.first())),
+        CLIENTS => columns::check(query, detail.and_then(|d| d.clients.first())),
+        RETRY => columns::check(query, ladder::levels_shown(app).first().copied()),
+        _ => query_message::check(query, query_message::Of::Letters),
     }
 }
 
@@ -265,7 +278,7 @@ fn draw_tabs(c: &mut Canvas, inner: Rect, tab: usize) {
 fn draw_rows(app: &App, c: &mut Canvas, area: Rect, group: &Name) {
     let list = &app.place().lists[0];
     let keys = keys(app, group);
-    let columns = columns(app);
+    let columns = self::columns(app);
     let view = View { columns, list, keys: &keys, cursor: list.at(&keys), focus: true };
     let tab = app.place().tab;
     let (queues, clients) = (queues(app, group), clients(app, group));
@@ -280,7 +293,7 @@ fn draw_rows(app: &App, c: &mut Canvas, area: Rect, group: &Name) {
         };
         let text = match groups::find(app, group).and_then(|r| r.problem.as_ref()) {
             Some(problem) => (Role::Critical, format!("✗ {}: {}", problem.line(), problem.remark)),
-            None => nothing(part(app, group), 1, &list.filter, noun, empty),
+            None => nothing(part(app, group), 1, list, noun, empty),
         };
         sentence(c, rows(area, 2, area.height.saturating_sub(2)), &text);
     }

@@ -8,7 +8,6 @@ use crate::app::App;
 use crate::data::{Fig, Flag, GroupKind, GroupRow, Name};
 use crate::effect::Effect;
 use crate::format;
-use crate::model::filter::Filter;
 use crate::model::group_state::GroupState;
 use crate::model::trend::Trend;
 use crate::place::At;
@@ -75,8 +74,7 @@ fn sort_key(row: &GroupRow, letter: char) -> SortKey {
 /// Rows that the filter shows, in order.
 pub fn shown<'a>(app: &App, all: &'a [GroupRow]) -> Vec<&'a GroupRow> {
     let list = &app.place().lists[0];
-    let filter = Filter::new(&list.filter);
-    let mut rows: Vec<&GroupRow> = all.iter().filter(|r| filter.shows(&r.name)).collect();
+    let mut rows = list.pick(all);
     default_order(&mut rows);
     if let Some((letter, descending)) = list.sort {
         sort_rows(&mut rows, descending, |r| sort_key(r, letter));
@@ -219,9 +217,10 @@ pub fn draw(app: &App, c: &mut Canvas, area: Rect) {
             format!("sorted by {title} {}", if down { "▼" } else { "▲" })
         },
     );
-    let base = match list.filter.as_str() {
-        "" => format!("{} · {order}", all.len()),
-        filter => format!("{} of {} · filter {filter} · {order}", rows_shown.len(), all.len()),
+    let base = if list.filter.is_empty() {
+        format!("{} · {order}", all.len())
+    } else {
+        format!("{} of {} · {} · {order}", rows_shown.len(), all.len(), list.filter_words())
     };
     c.frame(area, "Groups", &right_title(app, part, "groups", &base), true);
     let inner = inside(area);
@@ -240,7 +239,7 @@ pub fn draw(app: &App, c: &mut Canvas, area: Rect) {
     let hidden = table::draw(c, table_area, &view, &mut |i| Row::Cells(cells(app, rows_shown[i])));
     if keys.is_empty() {
         let empty = "no group has connected yet: start a consumer against this name server, or mqdeck --demo";
-        let text = nothing(part, all.len(), &list.filter, "groups", empty);
+        let text = nothing(part, all.len(), list, "groups", empty);
         sentence(c, rows(inner, 2, inner.height.saturating_sub(2)), &text);
     }
     if let Some(row) = about {

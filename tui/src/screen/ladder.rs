@@ -10,7 +10,6 @@ use crate::data::ladder::LadderGroup;
 use crate::data::{Fig, Ladder, LadderLevel, Limit, Name};
 use crate::effect::{Effect, From, QueueRef};
 use crate::format;
-use crate::model::filter::Filter;
 use crate::place::{At, MessagesAt};
 use crate::theme::Role;
 use crate::widget::spark::bar;
@@ -66,23 +65,18 @@ fn everyone(app: &App) -> Fig<u64> {
 }
 
 fn groups(app: &App) -> Vec<&LadderGroup> {
-    let filter = Filter::new(&app.place().lists[0].filter);
-    let mut rows: Vec<&LadderGroup> = ladder(app)
-        .map_or(&[][..], |l| l.groups.as_slice())
-        .iter()
-        .filter(|g| filter.shows(&g.group))
-        .collect();
+    let all = ladder(app).map_or(&[][..], |l| l.groups.as_slice());
+    let mut rows = app.place().lists[0].pick(all);
     rows.sort_by_key(|g| std::cmp::Reverse(waiting(g).value().copied().unwrap_or(0)));
     rows
 }
 
 /// Levels where something waits or is not known.
 pub fn levels_shown(app: &App) -> Vec<&LadderLevel> {
-    ladder(app)
-        .map_or(&[][..], |l| l.levels.as_slice())
-        .iter()
-        .filter(|l| l.delayed.value() != Some(&0))
-        .collect()
+    let all = ladder(app).map_or(&[][..], |l| l.levels.as_slice());
+    let place = app.place();
+    let list = if matches!(place.at, At::Ladder) { &place.lists[1] } else { &place.lists[0] };
+    list.pick(all.iter().filter(|l| l.delayed.value() != Some(&0)))
 }
 
 fn group_keys(app: &App) -> Vec<String> {
@@ -229,7 +223,7 @@ fn draw_users(app: &App, c: &mut Canvas, area: Rect) {
 pub fn draw_levels(app: &App, c: &mut Canvas, area: Rect, group: Option<&Name>, focus: bool) {
     let shown = levels_shown(app);
     let Some(ladder) = ladder(app) else {
-        let text = nothing(&app.picture().ladder, 0, "", "delay levels", "");
+        let text = nothing(&app.picture().ladder, 0, &List::default(), "delay levels", "");
         sentence(c, rows(area, 1, area.height.saturating_sub(1)), &text);
         return;
     };

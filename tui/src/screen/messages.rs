@@ -12,7 +12,6 @@ use crate::effect::{Effect, From};
 use crate::event::Ticket;
 use crate::format;
 use crate::keymap::Action;
-use crate::model::filter::Filter;
 use crate::model::time_field::{self, When};
 use crate::place::{At, MessagesAt};
 use crate::theme::Role;
@@ -46,15 +45,8 @@ const WIDE_COLUMNS: &[Column] = &[
 const PREVIEW_BYTES: usize = 400;
 
 fn shown<'a>(app: &App, at: &'a MessagesAt) -> Vec<&'a Message> {
-    let filter = Filter::new(&app.place().lists[0].filter);
     match &at.page {
-        Some(Ok(page)) => page
-            .messages
-            .iter()
-            .filter(|m| {
-                filter.is_empty() || filter.shows(&format!("{} {} {}", m.keys, m.tag, m.unique_id))
-            })
-            .collect(),
+        Some(Ok(page)) => app.place().lists[0].pick(&page.messages),
         _ => Vec::new(),
     }
 }
@@ -240,7 +232,7 @@ pub fn draw(app: &App, c: &mut Canvas, area: Rect, at: &MessagesAt) {
     let q = &at.queue;
     let mut right = format!("{} · {}", start_word(at.from, app), app.zone().sign(app.now_ms));
     if !list.filter.is_empty() {
-        right = format!("{right} · filter {} in this page", list.filter);
+        right = format!("{right} · {} in this page", list.filter_words());
     }
     let title = format!("Topics › {} › {} q{}", q.topic, q.broker, q.queue);
     c.frame(area, &title, &seg(Role::TextDim, right), true);
@@ -252,7 +244,7 @@ pub fn draw(app: &App, c: &mut Canvas, area: Rect, at: &MessagesAt) {
     let view = View { columns, list, keys: &keys, cursor: list.at(&keys), focus: true };
     table::draw(c, table_area, &view, &mut |i| Row::Cells(cells(app, rows_shown[i], wide)));
     if keys.is_empty() {
-        let note = note(at, &list.filter);
+        let note = note(at, list.filter.text());
         sentence(c, rows(table_area, 2, table_area.height.saturating_sub(2)), &note);
     }
     let y = table_area.bottom();

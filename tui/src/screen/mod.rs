@@ -25,10 +25,13 @@ pub mod transactions;
 use ratatui::layout::Rect;
 
 use crate::app::App;
-use crate::data::Name;
+use crate::data::{Name, Part};
 use crate::dialog::Dialog;
 use crate::effect::{Effect, Watch};
 use crate::keymap::{Action, Kind};
+use crate::model::life::Row as Lived;
+use crate::model::query::{Query, QueryError};
+use crate::model::query_message::{Of, check as of_messages};
 use crate::place::{At, ClientsAt};
 use crate::survey::transactions::Verdict;
 use crate::widget::table::Column;
@@ -52,7 +55,7 @@ pub fn keys(app: &App) -> Vec<String> {
         At::Ladder => ladder::keys(app),
         At::Dead => dead_letters::keys(app),
         At::Brokers => brokers::keys(app),
-        At::Trace(at) => trace::keys(at, &app.place().lists[0].filter),
+        At::Trace(at) => trace::keys(at, &app.place().lists[0]),
         At::Clients(at) => clients::keys(app, at),
         At::Timers(at) => timers::keys(app, at),
         At::Transactions(at) => transactions::keys(app, at),
@@ -272,6 +275,37 @@ pub fn sort_letters(app: &App) -> Vec<(char, &'static str)> {
         _ => &[],
     };
     columns.iter().filter_map(|c| c.sort.map(|l| (l, c.title.trim()))).collect()
+}
+
+/// Checks a filter against the fields of the focused list.
+///
+/// # Errors
+/// What can never be decided here.
+pub fn check(app: &App, query: &Query) -> Result<(), QueryError> {
+    use crate::columns::check as over;
+    let place = app.place();
+    let picture = app.picture();
+    match (&place.at, place.pane) {
+        (At::Overview | At::Groups, _) => {
+            over(query, picture.groups.get().and_then(|all| all.first()))
+        }
+        (At::Topics, _) => over(query, picture.topics.get().and_then(|all| all.first())),
+        (At::Queues(topic), _) => {
+            let part = picture.topic.get(topic).and_then(Part::get);
+            over(query, part.and_then(|detail| detail.queues.first()))
+        }
+        (At::Group(group), _) => group::check(app, group, query),
+        (At::Ladder, 0) => over(query, picture.ladder.get().and_then(|all| all.groups.first())),
+        (At::Ladder, _) => over(query, picture.ladder.get().and_then(|all| all.levels.first())),
+        (At::Dead, 0) => over(query, picture.dead.get().and_then(|all| all.first())),
+        (At::Dead, _) => of_messages(query, Of::Letters),
+        (At::Brokers, _) => over(query, picture.brokers.get().and_then(|all| all.first())),
+        (At::Clients(at), _) => over(query, at.all.part.get().and_then(|all| all.rows.first())),
+        (At::Timers(at), _) => over(query, at.part.get().and_then(|all| all.rows.first())),
+        (At::Transactions(at), _) => over(query, at.part.get().and_then(|all| all.halves.first())),
+        (At::Trace(_), _) => over::<Lived>(query, None),
+        (At::Messages(_) | At::Message(_), _) => of_messages(query, Of::Messages),
+    }
 }
 
 /// Title and lines of the details pane: the row under the cursor with its reasons in full.

@@ -10,7 +10,6 @@ use crate::effect::Effect;
 use crate::format;
 use crate::keymap::Kind;
 use crate::model::at_risk;
-use crate::model::filter::Filter;
 use crate::place::At;
 use crate::theme::Role;
 use crate::widget::spark::spark;
@@ -56,7 +55,7 @@ impl Item<'_> {
 
 fn items(app: &App) -> Vec<Item<'_>> {
     let all = app.picture().groups.get().map_or(&[][..], Vec::as_slice);
-    let filter = Filter::new(&app.place().lists[0].filter);
+    let filter = &app.place().lists[0].filter;
     let shown = groups::shown(app, all);
     let mut items = Vec::new();
     let mut unknown = Vec::new();
@@ -194,7 +193,7 @@ fn draw_groups(app: &App, c: &mut Canvas, area: Rect, table_area: Rect) {
     }
     if items.is_empty() {
         let total = app.picture().groups.get().map_or(0, Vec::len);
-        let text = nothing(&app.picture().groups, total, &list.filter, "groups", &card(app));
+        let text = nothing(&app.picture().groups, total, list, "groups", &card(app));
         sentence(c, rows(table_area, 1, table_area.height.saturating_sub(1)), &text);
     }
 }

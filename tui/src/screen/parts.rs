@@ -6,6 +6,7 @@ use crate::app::App;
 use crate::data::{Fig, Part};
 use crate::format;
 use crate::theme::Role;
+use crate::widget::table::List;
 use crate::widget::text::width;
 use crate::widget::{Canvas, Seg, seg};
 
@@ -46,7 +47,7 @@ pub fn right_title<T>(app: &App, part: &Part<T>, noun: &str, base: &str) -> Seg 
 pub fn nothing<T>(
     part: &Part<T>,
     total: usize,
-    filter: &str,
+    list: &List,
     noun: &str,
     empty: &str,
 ) -> (Role, String) {
@@ -55,8 +56,14 @@ pub fn nothing<T>(
         Part::Refused(problem) => {
             (Role::Critical, format!("✗ {}: {}", problem.line(), problem.remark))
         }
-        Part::Ready(_) if total > 0 && !filter.is_empty() => {
-            (Role::Warn, format!("filter /{filter} hides {}: Esc clears it", count_of(total, noun)))
+        Part::Ready(_) if total > 0 && !list.filter.is_empty() => {
+            let hidden = count_of(total, noun);
+            let open = match list.undecided.get() {
+                0 => String::new(),
+                n => format!(", {n} of them undecided"),
+            };
+            let filter = list.filter.text();
+            (Role::Warn, format!("filter /{filter} hides {hidden}{open}: Esc clears it"))
         }
         Part::Ready(_) => (Role::TextDim, empty.to_owned()),
     }

@@ -10,7 +10,6 @@ use crate::data::fig::sum;
 use crate::data::{Fig, Name, Part, QueueRow, TopicDetail};
 use crate::effect::{Effect, From, QueueRef};
 use crate::format;
-use crate::model::filter::Filter;
 use crate::place::{At, MessagesAt};
 use crate::theme::Role;
 use crate::widget::table::{self, Cell, Column, Row, SortKey, View, cell, fig, sort_rows};
@@ -47,9 +46,8 @@ fn messages(q: &QueueRow) -> Fig<u64> {
 
 fn shown<'a>(app: &'a App, topic: &Name) -> Vec<&'a QueueRow> {
     let list = &app.place().lists[0];
-    let filter = Filter::new(&list.filter);
     let queues = part(app, topic).get().map_or(&[][..], |d| d.queues.as_slice());
-    let mut rows: Vec<&QueueRow> = queues.iter().filter(|q| filter.shows(&q.broker)).collect();
+    let mut rows = list.pick(queues);
     rows.sort_by(|a, b| a.broker.cmp(&b.broker).then(a.queue.cmp(&b.queue)));
     if let Some((letter, descending)) = list.sort {
         sort_rows(&mut rows, descending, |q| match letter {
@@ -182,8 +180,7 @@ pub fn draw(app: &App, c: &mut Canvas, area: Rect, topic: &Name) {
         Row::Cells(rows_shown.get(i).map_or_else(|| sum_cells(&rows_shown), |q| cells(q)))
     });
     if keys.is_empty() {
-        let text =
-            nothing(part, 1, &list.filter, "queues", "this topic has no queue on any broker");
+        let text = nothing(part, 1, list, "queues", "this topic has no queue on any broker");
         sentence(c, rows(table_area, 2, table_area.height.saturating_sub(2)), &text);
     }
     if panel > 1 {

@@ -7,11 +7,11 @@ use super::asked::title;
 use super::current;
 use super::parts::{nothing, pair, sentence};
 use crate::app::App;
+use crate::columns::timer_kind;
 use crate::data::Fig;
 use crate::effect::Effect;
 use crate::format;
 use crate::model::due::{STEPS, histogram};
-use crate::model::filter::Filter;
 use crate::place::{Asked, At};
 use crate::survey::timers::{Kind, Timer, Timers};
 use crate::theme::Role;
@@ -40,24 +40,15 @@ fn key(timer: &Timer) -> String {
     format!("{}\u{1f}{}\u{1f}{}", timer.unique_id, timer.due_ms, timer.topic)
 }
 
-fn kind(timer: &Timer) -> String {
-    match timer.kind {
-        Kind::Wheel => "timer".to_owned(),
-        Kind::Level(level) => format!("level {level}"),
-    }
-}
-
 fn shown<'a>(app: &App, at: &'a Asked<Timers>) -> Vec<&'a Timer> {
     let Some(all) = at.part.get() else { return Vec::new() };
     let list = &app.place().lists[0];
-    let filter = Filter::new(&list.filter);
-    let text = |t: &Timer| format!("{} {} {} {}", t.topic, t.keys, kind(t), t.set_by);
-    let mut out: Vec<&Timer> = all.rows.iter().filter(|t| filter.shows(&text(t))).collect();
+    let mut out = list.pick(&all.rows);
     if let Some((letter, descending)) = list.sort {
         sort_rows(&mut out, descending, |t| match letter {
             'g' => SortKey::Text(t.topic.clone()),
             'z' => SortKey::Number(t.size as f64),
-            'k' => SortKey::Text(kind(t)),
+            'k' => SortKey::Text(timer_kind(t)),
             _ => SortKey::Number(t.due_ms as f64),
         });
     }
@@ -96,8 +87,8 @@ pub fn draw(app: &App, c: &mut Canvas, area: Rect, at: &Asked<Timers>) {
     let found = shown(app, at);
     let Some(all) = at.part.get().filter(|_| !found.is_empty()) else {
         let all = at.part.get().map_or(0, |all| all.rows.len());
-        let filter = &app.place().lists[0].filter;
-        let text = nothing(&at.part, all, filter, "timers", "nothing is scheduled");
+        let list = &app.place().lists[0];
+        let text = nothing(&at.part, all, list, "timers", "nothing is scheduled");
         return sentence(c, inner, &text);
     };
     c.line(inner.x + 1, inner.y, inner.width.saturating_sub(2), &due_line(app, all, inner.width));
@@ -140,7 +131,7 @@ fn cells(app: &App, all: &Timers, timer: &Timer) -> Vec<Cell> {
         cell(&*timer.topic),
         cell(if timer.keys.is_empty() { "–" } else { &timer.keys }),
         cell(format::bytes_short(timer.size)),
-        cell(kind(timer)),
+        cell(timer_kind(timer)),
         cell(&*timer.set_by),
         cell(timer.rolled.map_or_else(|| "–".to_owned(), |n| n.to_string())),
     ]
@@ -158,7 +149,7 @@ pub fn details(app: &App, at: &Asked<Timers>) -> Option<(String, Vec<Vec<Seg>>)>
         pair("keys", &*timer.keys),
         pair("tag", &*timer.tag),
         pair("size", format::bytes(timer.size)),
-        pair("held by", format!("{} of {}", kind(timer), timer.broker)),
+        pair("held by", format!("{} of {}", timer_kind(timer), timer.broker)),
         pair("set", app.zone().full(timer.stored_ms)),
         pair("set by", &*timer.set_by),
         pair("id", &*timer.unique_id),

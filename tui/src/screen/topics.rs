@@ -8,7 +8,6 @@ use crate::app::App;
 use crate::data::{Fig, TopicRow};
 use crate::effect::Effect;
 use crate::format;
-use crate::model::filter::Filter;
 use crate::place::At;
 use crate::theme::Role;
 use crate::widget::table::{self, Cell, Column, Row, SortKey, View, cell, fig, sort_rows};
@@ -34,11 +33,7 @@ fn all(app: &App) -> &[TopicRow] {
 fn shown(app: &App) -> Vec<&TopicRow> {
     let place = app.place();
     let list = &place.lists[0];
-    let filter = Filter::new(&list.filter);
-    let mut rows: Vec<&TopicRow> = all(app)
-        .iter()
-        .filter(|t| (place.show_all || !t.system) && filter.shows(&t.name))
-        .collect();
+    let mut rows = list.pick(all(app).iter().filter(|t| place.show_all || !t.system));
     rows.sort_by(|a, b| a.name.cmp(&b.name));
     let (letter, descending) = list.sort.unwrap_or(('l', true));
     sort_rows(&mut rows, descending, |t| match letter {
@@ -119,7 +114,7 @@ pub fn draw(app: &App, c: &mut Canvas, area: Rect) {
     if keys.is_empty() {
         let empty = "no topics yet: just send where the broker creates topics on first send, \
                      or start mqdeck --demo";
-        let text = nothing(&app.picture().topics, users, &list.filter, "topics", empty);
+        let text = nothing(&app.picture().topics, users, list, "topics", empty);
         sentence(c, rows(inner, 2, inner.height.saturating_sub(2)), &text);
     }
 }

@@ -12,7 +12,6 @@ use crate::effect::Effect;
 use crate::event::Ticket;
 use crate::format;
 use crate::keymap::Action;
-use crate::model::filter::Filter;
 use crate::model::life::{self, Ended, Row as Lived};
 use crate::place::{At, TraceAt};
 use crate::survey::trace::Life;
@@ -97,23 +96,27 @@ fn matches(at: &TraceAt) -> Option<&Life> {
 }
 
 /// Keys of the rows.
-pub fn keys(at: &TraceAt, filter: &str) -> Vec<String> {
+pub fn keys(at: &TraceAt, list: &List) -> Vec<String> {
     if let Some(life) = matches(at) {
         return life.matches.iter().map(|m| m.id.clone()).collect();
     }
-    shown(at.found.as_ref(), filter).map(|(i, _)| i.to_string()).collect()
+    shown(at.found.as_ref(), list).into_iter().map(|(i, _)| i.to_string()).collect()
 }
 
 /// Rows that the filter shows, each with its place among all.
-fn shown(
-    found: Option<&Result<Box<Life>, Problem>>,
-    filter: &str,
-) -> impl Iterator<Item = (usize, Lived)> {
-    let filter = Filter::new(filter);
+fn shown(found: Option<&Result<Box<Life>, Problem>>, list: &List) -> Vec<(usize, Lived)> {
     let life = found.and_then(|found| found.as_ref().ok());
     let lived = life.map(|life| life::rows(&life.events)).unwrap_or_default();
-    let text = |row: &Lived| format!("{} {} {}", row.step, row.who, row.detail);
-    lived.into_iter().enumerate().filter(move |(_, row)| filter.shows(&text(row)))
+    let (mut undecided, mut out) = (0, Vec::new());
+    for (at, row) in lived.into_iter().enumerate() {
+        match list.filter.shows(&row) {
+            Some(true) => out.push((at, row)),
+            Some(false) => {}
+            None => undecided += 1,
+        }
+    }
+    list.undecided.set(undecided);
+    out
 }
 
 /// Why there is nothing to show, when that is so.
@@ -149,7 +152,7 @@ pub fn draw(app: &App, c: &mut Canvas, area: Rect, at: &TraceAt) {
     }
     if let Some(life) = matches(at) {
         let list = app.place().list();
-        let keys = keys(at, "");
+        let keys = keys(at, list);
         let view =
             View { columns: MATCHES, list, keys: &keys, cursor: list.at(&keys), focus: true };
         let zone = app.zone();
@@ -173,7 +176,7 @@ pub fn draw_life(
     if let Some(text) = nothing(found) {
         return sentence(c, rows(area, 1, area.height.saturating_sub(1)), &text);
     }
-    let lived: Vec<(usize, Lived)> = shown(found, &list.filter).collect();
+    let lived = shown(found, list);
     let keys: Vec<String> = lived.iter().map(|(i, _)| i.to_string()).collect();
     let view = View { columns: COLUMNS, list, keys: &keys, cursor: list.at(&keys), focus: true };
     table::draw(c, area, &view, &mut |i| Row::Cells(cells(app, &lived[i].1)));

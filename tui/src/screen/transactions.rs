@@ -12,7 +12,6 @@ use crate::dialog::Dialog;
 use crate::dialog::decide::Decide;
 use crate::effect::Effect;
 use crate::format;
-use crate::model::filter::Filter;
 use crate::place::{Asked, At};
 use crate::survey::transactions::{Half, Transactions, Verdict};
 use crate::theme::Role;
@@ -40,10 +39,8 @@ fn key(half: &Half) -> String {
 
 /// Undecided ones, then given-up ones.
 fn shown<'a>(app: &App, at: &'a Asked<Transactions>) -> (Vec<&'a Half>, Vec<&'a Half>) {
-    let filter = Filter::new(&app.place().lists[0].filter);
-    let text = |h: &Half| format!("{} {} {}", h.group, h.topic, h.keys);
     let all = at.part.get().map_or(&[][..], |all| all.halves.as_slice());
-    all.iter().filter(|half| filter.shows(&text(half))).partition(|half| !half.given_up)
+    app.place().lists[0].pick(all).into_iter().partition(|half| !half.given_up)
 }
 
 /// Keys of the rows.
@@ -72,9 +69,9 @@ pub fn draw(app: &App, c: &mut Canvas, area: Rect, at: &Asked<Transactions>) {
     let (open, given_up) = shown(app, at);
     let Some(all) = at.part.get().filter(|_| open.len() + given_up.len() > 0) else {
         let all = at.part.get().map_or(0, |all| all.halves.len());
-        let filter = &app.place().lists[0].filter;
+        let list = &app.place().lists[0];
         let empty = "every transaction is decided";
-        return sentence(c, inner, &nothing(&at.part, all, filter, "transactions", empty));
+        return sentence(c, inner, &nothing(&at.part, all, list, "transactions", empty));
     };
     let keys = keys(app, at);
     let list = &app.place().lists[0];

@@ -302,6 +302,51 @@ fn a_filter_applies_while_typed_and_esc_clears_it() {
 }
 
 #[test]
+fn what_a_filter_cannot_decide_is_counted_and_left_out() {
+    let mut deck = Deck::new((120, 40));
+    deck.press("3 / 'lag>1k enter");
+    let text = deck.text();
+    assert!(text.contains("· filter lag>1k · 1 undecided ·"), "{text}");
+    assert!(!text.contains("audit-sink"), "its lag is unknown\n{text}");
+    deck.press("esc / '!lag>1k enter");
+    assert!(deck.text().contains("1 undecided"), "not does not decide what is unknown");
+}
+
+#[test]
+fn a_filter_that_does_not_read_is_named_and_the_last_one_stays() {
+    let mut deck = Deck::new((120, 40));
+    for (typed, last, why) in [
+        ("lga>1k", "bill lga ", "✗ no field \"lga\"; there are name, type, lag"),
+        ("lag>many", "bill lag ", "✗ lag is compared with a number"),
+        ("(lag>1k", "bill  · ! by", "✗ a ( is not closed"),
+    ] {
+        deck.press("3 / 'bill");
+        deck.press(&format!("space '{typed}"));
+        let text = deck.text();
+        assert!(text.contains(why), "{text}");
+        assert!(text.contains(&format!("filter {last}")), "{text}");
+        deck.press("enter");
+        assert!(deck.app.input.is_some(), "{typed} is not kept");
+        deck.press("esc");
+    }
+}
+
+#[test]
+fn a_filter_with_a_relative_time_moves_with_the_clock() {
+    let mut deck = Deck::new((80, 24));
+    deck.press("5 enter");
+    let all = crate::screen::current(&deck.app).is_some();
+    assert!(all, "{}", deck.text());
+    deck.press("/ 'died>-3d enter");
+    let before = crate::screen::keys(&deck.app).len();
+    assert!(before > 0, "{}", deck.text());
+    deck.now += 400 * 24 * 3_600_000;
+    let now = deck.now;
+    deck.send(Event::Tick(now));
+    assert_eq!(crate::screen::keys(&deck.app).len(), 0);
+}
+
+#[test]
 fn screens_keep_their_cursor_and_the_overview_leads_home() {
     let mut deck = Deck::new((80, 24));
     deck.press("3 j 2 3 enter");

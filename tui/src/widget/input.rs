@@ -1,5 +1,9 @@
 //! A one-line text field: typed text, cursor, paste taken literally.
 
+use std::ops::Range;
+
+use ratatui::layout::Rect;
+use ratatui::style::{Modifier, Style};
 use tui_input::{Input, InputRequest};
 
 use super::Canvas;
@@ -72,6 +76,32 @@ impl Field {
             let at = self.input.visual_cursor().saturating_sub(scroll) as u16;
             c.put(x + 2 + at.min(room), y, 1, "▏", Role::TextStrong);
         }
+    }
+}
+
+impl Field {
+    /// Draws the field with the focus, the characters that are wrong underlined.
+    pub fn draw_marked(
+        &self,
+        c: &mut Canvas,
+        (x, y): (u16, u16),
+        cells: u16,
+        wrong: Option<Range<usize>>,
+    ) {
+        self.draw(c, (x, y), cells, true, "");
+        let Some(wrong) = wrong else { return };
+        let room = cells.saturating_sub(4);
+        let scroll = self.input.visual_scroll(usize::from(room.saturating_sub(1)));
+        let before = |chars: usize| -> u16 {
+            let cells: usize =
+                self.text().chars().take(chars).map(|ch| width(ch.encode_utf8(&mut [0; 4]))).sum();
+            (cells.saturating_sub(scroll) as u16).min(room)
+        };
+        let (from, to) = (before(wrong.start), before(wrong.end));
+        let area = Rect { x: x + 2 + from, y, width: to.saturating_sub(from), height: 1 };
+        let style = Style::new().add_modifier(Modifier::UNDERLINED);
+        c.over(area, Role::Critical);
+        c.buf.set_style(area.intersection(c.buf.area), style);
     }
 }
 

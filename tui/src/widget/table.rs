@@ -12,6 +12,7 @@ use ratatui::layout::Rect;
 use super::text::{cut_end, cut_middle, pad_left, width};
 use super::{Canvas, Seg};
 use crate::data::Fig;
+use crate::model::query::{Filter, Subject};
 use crate::theme::Role;
 
 /// Side of a column's text.
@@ -182,11 +183,37 @@ pub struct List {
     pub top: Memo<usize>,
     pub page: Memo<usize>,
     pub sort: Option<(char, bool)>,
-    pub filter: String,
+    pub filter: Filter,
+    /// Rows for which the filter could not be decided when it was last asked.
+    pub undecided: Memo<usize>,
     pub marks: BTreeSet<String>,
 }
 
 impl List {
+    /// Rows that the filter shows; how many it cannot decide is remembered.
+    pub fn pick<'a, T: Subject>(&self, rows: impl IntoIterator<Item = &'a T>) -> Vec<&'a T> {
+        let mut undecided = 0;
+        let mut out = Vec::new();
+        for row in rows {
+            match self.filter.shows(row) {
+                Some(true) => out.push(row),
+                Some(false) => {}
+                None => undecided += 1,
+            }
+        }
+        self.undecided.set(undecided);
+        out
+    }
+
+    /// What titles say of the filter and of what it cannot decide.
+    pub fn filter_words(&self) -> String {
+        let open = match self.undecided.get() {
+            0 => String::new(),
+            n => format!(" · {n} undecided"),
+        };
+        format!("filter {}{open}", self.filter.text())
+    }
+
     /// Row of the cursor among `keys`: that of the same thing, else the nearest to where it was.
     pub fn at(&self, keys: &[String]) -> Option<usize> {
         if keys.is_empty() {

@@ -1,5 +1,7 @@
 //! Whether a condition holds, in three values.
 
+use crate::model::fuzzy;
+
 use super::{Comparison, Expr, Op, Operand, Subject, Value};
 
 /// Evaluates one node.
@@ -9,7 +11,7 @@ pub fn holds(expr: &Expr, subject: &dyn Subject) -> Option<bool> {
         Expr::Any(list) => fold(list, subject, false),
         Expr::Not(one) => holds(one, subject).map(|held| !held),
         Expr::Word(word) => {
-            Some(subject.names().iter().any(|name| name.to_lowercase().contains(word.as_str())))
+            Some(subject.names().iter().any(|name| fuzzy::rank(word, name).is_some()))
         }
         Expr::Matches(regex) => Some(regex.is_match(&subject.text())),
         Expr::Compare(comparison) => compare(comparison, &subject.value(&comparison.field)),

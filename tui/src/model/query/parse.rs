@@ -19,6 +19,8 @@ const REGEX_MAX: usize = 1 << 20;
 pub struct QueryError {
     /// Character at which it goes wrong, from 1.
     pub at: usize,
+    /// Characters before the end of what is wrong.
+    pub end: usize,
     /// What is wrong.
     pub reason: String,
 }
@@ -47,7 +49,9 @@ pub fn parse(text: &str, now_ms: i64, zone: Zone) -> Result<Expr, QueryError> {
 
 impl Parser<'_> {
     fn error(&self, reason: impl Into<String>) -> QueryError {
-        QueryError { at: self.at + 1, reason: reason.into() }
+        let rest = self.chars.get(self.at..).unwrap_or_default();
+        let len = rest.iter().position(|c| c.is_whitespace()).unwrap_or(rest.len());
+        QueryError { at: self.at + 1, end: self.at + len.max(1), reason: reason.into() }
     }
 
     fn peek(&self) -> Option<char> {
@@ -132,11 +136,13 @@ impl Parser<'_> {
             self.at += 1;
         }
         self.at += 1;
+        let end = self.at;
         let compiled = RegexBuilder::new(&pattern).size_limit(REGEX_MAX).build();
         compiled.map(Expr::Matches).map_err(|error| {
             let text = error.to_string();
             let last = text.lines().last().unwrap_or_default();
-            QueryError { at: start + 1, reason: last.trim_start_matches("error: ").to_owned() }
+            let reason = last.trim_start_matches("error: ").to_owned();
+            QueryError { at: start + 1, end, reason }
         })
     }
 
@@ -188,7 +194,7 @@ impl Parser<'_> {
         }
         let field = if word.starts_with('.') { word } else { word.to_lowercase() };
         let value = operand(&value, self.now_ms, self.zone);
-        Ok(Expr::Compare(Comparison { field, op, value }))
+        Ok(Expr::Compare(Comparison { field, op, value, place: start..self.at }))
     }
 
     fn op(&mut self) -> Option<Op> {

@@ -1,5 +1,6 @@
-//! A table of rows, written in every form from one description of its columns.
+//! A table of rows, written in every form from one description of its columns, and asked conditions.
 //!
+//! Commands, the console's filters and its export share the descriptions (`columns.rs`).
 //! A figure that nobody could tell is `null` with its reason beside it, never 0; times are epoch
 //! milliseconds and ISO. Fields are listed in docs/commands.md and only ever added. Spec:
 //! console-ux.md §5.3, §15.
@@ -8,12 +9,44 @@ use std::cmp::Ordering;
 use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
-use tui::data::Fig;
-use tui::model::clock::Zone;
-use tui::model::format;
 use unicode_width::UnicodeWidthStr;
 
-use crate::output::Form;
+use crate::data::Fig;
+use crate::model::clock::Zone;
+use crate::model::format;
+use crate::model::query::{self, Comparison, Op, Query, QueryError};
+
+/// Form of a table's text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Form {
+    /// Columns for people.
+    #[default]
+    Table,
+    /// One JSON array, or one object for one thing.
+    Json,
+    /// One JSON object a line.
+    Jsonl,
+    /// Comma-separated, with a line of field names.
+    Csv,
+    /// The name of each row alone.
+    Name,
+}
+
+impl Form {
+    /// Every form with its name and what it is for.
+    pub const ALL: [(Self, &'static str, &'static str); 5] = [
+        (Self::Table, "table", "columns for people"),
+        (Self::Json, "json", "one JSON array, or one object for one thing"),
+        (Self::Jsonl, "jsonl", "one JSON object a line"),
+        (Self::Csv, "csv", "comma-separated, with a line of field names"),
+        (Self::Name, "name", "the name of each row alone"),
+    ];
+
+    /// The form of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|(_, known, _)| *known == name).map(|(form, ..)| form)
+    }
+}
 
 /// One cell.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,7 +117,7 @@ impl Sheet {
 
     /// Position of a field.
     pub fn column(&self, field: &str) -> Option<usize> {
-        self.columns.iter().position(|(known, _)| *known == field || base(known) == field)
+        self.columns.iter().position(|(known, _)| is_called(known, field))
     }
 
     /// Sorts by a field: names upwards, figures downwards, unknown ones last; `-` reverses.
@@ -234,6 +267,11 @@ const fn is_figure(cell: &Cell) -> bool {
     )
 }
 
+/// Whether a field is meant by a name, which may leave its unit out.
+pub fn is_called(field: &str, name: &str) -> bool {
+    field == name || base(field) == name
+}
+
 /// A field without its unit.
 fn base(field: &str) -> &str {
     field.strip_suffix("_ms").unwrap_or(field)
@@ -377,6 +415,88 @@ pub fn csv_line(cells: &[String]) -> String {
     }
     line.push('\n');
     line
+}
+
+/// A cell as conditions see it; `state` names without the figure behind them.
+pub fn value(field: &str, cell: &Cell) -> query::Value {
+    use query::Value as V;
+    match cell {
+        // "failing 23 %": the figure behind the state is not part of its name.
+        Cell::Text(text) if field == "state" => {
+            let word = text.split(|c: char| c.is_ascii_digit()).next().unwrap_or_default();
+            V::Texts(vec![text.clone(), word.trim().to_owned()])
+        }
+        Cell::Text(text) => V::Text(text.clone()),
+        Cell::Words(fig) => match fig.value() {
+            Some(text) => V::Text(text.clone()),
+            None if fig.is_unknown() => V::Unknown,
+            None => V::None,
+        },
+        Cell::Count(fig) | Cell::Bytes(fig) | Cell::Percent(fig) => V::of(fig, |n| n as f64),
+        Cell::Number(number) => V::Number(*number as f64),
+        Cell::Rate(fig) | Cell::Millis(fig) => V::of(fig, |n| n),
+        Cell::Span(fig) => within(V::of(fig, |ms| ms as f64), V::Span),
+        Cell::At(fig) => within(V::of(fig, |ms| ms as f64), V::Time),
+        Cell::Flag(flag) => V::Flag(*flag),
+        Cell::List(list) => V::Texts(list.clone()),
+        Cell::Nested(value) => V::Text(value.to_string()),
+    }
+}
+
+/// A duration or an instant, unless there is none.
+fn within(value: query::Value, wrap: fn(Box<query::Value>) -> query::Value) -> query::Value {
+    match value {
+        query::Value::Unknown | query::Value::None => value,
+        figure => wrap(Box::new(figure)),
+    }
+}
+
+/// Why a comparison can never be decided for a kind of cell.
+fn fault(comparison: &Comparison, cell: &Cell) -> Option<String> {
+    let Comparison { field, op, value, .. } = comparison;
+    let needs = match cell {
+        Cell::Span(_) if value.span.is_none() => "a duration such as 5m",
+        Cell::At(_) if value.time.is_none() => "a time such as -2h or 12:03",
+        Cell::Count(_)
+        | Cell::Bytes(_)
+        | Cell::Percent(_)
+        | Cell::Number(_)
+        | Cell::Rate(_)
+        | Cell::Millis(_)
+            if value.number.is_none() =>
+        {
+            "a number such as 10, 1k or 64kB"
+        }
+        Cell::Flag(_) if !matches!(value.text.as_str(), "yes" | "no" | "true" | "false") => {
+            "yes or no"
+        }
+        _ => return None,
+    };
+    (*op != Op::Contains).then(|| format!("{field} is compared with {needs}, not {:?}", value.text))
+}
+
+/// Checks a condition against the fields that rows have, and against one row's kinds of cells.
+///
+/// # Errors
+/// A field that there is not, or a value of a kind that it can never be compared with.
+pub fn check(
+    query: &Query,
+    fields: &[&'static str],
+    first: Option<&[Cell]>,
+) -> Result<(), QueryError> {
+    for comparison in query.comparisons() {
+        let wanted = comparison.field.as_str();
+        let at = fields.iter().position(|known| is_called(known, wanted));
+        let Some(at) = at else {
+            let all: Vec<&str> = fields.iter().map(|field| base(field)).collect();
+            let reason = format!("no field {wanted:?}; there are {}", all.join(", "));
+            return Err(comparison.wrong(reason));
+        };
+        if let Some(why) = first.and_then(|cells| fault(comparison, &cells[at])) {
+            return Err(comparison.wrong(why));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
