@@ -3,8 +3,10 @@
 //! No I/O and no clock in here: time comes with events, wishes leave as effects. Drawing is in
 //! `screen`, dialogs decide in `dialog`. Spec: console-ux.md §4, §5, §17.
 
+pub mod command;
 mod line;
 mod list;
+pub mod overlay;
 
 use std::collections::HashMap;
 
@@ -18,6 +20,7 @@ use crate::place::{Asked, At, ClientsAt, Place, TraceAt};
 use crate::screen;
 
 pub use line::{Input, InputKind, ask};
+use overlay::Over;
 
 /// Refresh intervals that `+` and `-` step through.
 const INTERVALS_MS: [i64; 6] = [1_000, 2_000, 5_000, 10_000, 30_000, 60_000];
@@ -70,7 +73,12 @@ pub struct App {
     pub dialog: Option<Dialog>,
     pub input: Option<Input>,
     pub pending: Pending,
-    pub help: Option<usize>,
+    /// Finder or help.
+    pub overlay: Option<overlay::Overlay>,
+    /// Lines run from `:` and the finder, newest first.
+    pub recent: Vec<String>,
+    /// Name of the theme in use.
+    pub theme: String,
     pub zoom: bool,
     pub details: bool,
     pub toast: Option<(String, i64)>,
@@ -99,7 +107,9 @@ impl App {
             dialog: None,
             input: None,
             pending: Pending::None,
-            help: None,
+            overlay: None,
+            recent: Vec::new(),
+            theme: "terminal".to_owned(),
             zoom: false,
             details: false,
             toast: None,
@@ -290,6 +300,9 @@ fn paste(app: &mut App, text: &str) {
     } else if let Some(input) = &mut app.input {
         input.field.paste(text);
         line::typed(app);
+    } else if let Some(overlay) = &mut app.overlay {
+        overlay.field.paste(text);
+        overlay.index = 0;
     }
 }
 
@@ -305,9 +318,8 @@ fn on_key(app: &mut App, key: Key) -> Vec<Effect> {
     if app.input.is_some() {
         return line::key(app, key);
     }
-    if let Some(scroll) = app.help {
-        app.help = help_key(scroll, key);
-        return Vec::new();
+    if app.overlay.is_some() {
+        return overlay::key(app, key);
     }
     match app.pending {
         Pending::Sort => {
@@ -336,7 +348,7 @@ fn on_key(app: &mut App, key: Key) -> Vec<Effect> {
 }
 
 fn ctrl_c(app: &mut App) -> Vec<Effect> {
-    if app.input.take().is_some() || app.help.take().is_some() {
+    if app.input.take().is_some() || app.overlay.take().is_some() {
         return Vec::new();
     }
     match app.dialog.take() {
@@ -372,17 +384,6 @@ pub fn apply(app: &mut App, step: Step) -> Vec<Effect> {
     effects
 }
 
-const fn help_key(scroll: usize, key: Key) -> Option<usize> {
-    match key.code {
-        Code::Char('j') | Code::Down => Some(scroll.saturating_add(1)),
-        Code::Char('k') | Code::Up => Some(scroll.saturating_sub(1)),
-        Code::PageDown => Some(scroll.saturating_add(10)),
-        Code::PageUp => Some(scroll.saturating_sub(10)),
-        Code::Esc | Code::Enter | Code::Char('q' | '?') | Code::F(1) => None,
-        _ => Some(scroll),
-    }
-}
-
 /// Carries out an action of the keymap.
 fn act(app: &mut App, action: Action, writes: bool) -> Vec<Effect> {
     if writes && let Some(why) = app.read_only.clone() {
@@ -400,7 +401,9 @@ fn act(app: &mut App, action: Action, writes: bool) -> Vec<Effect> {
         Action::GoClients => app.go(Kind::Clients),
         Action::GoTimers => app.go(Kind::Timers),
         Action::GoTransactions => app.go(Kind::Transactions),
-        Action::Help => app.help = Some(0),
+        Action::Help => overlay::open(app, Over::Help),
+        Action::Find => overlay::open(app, Over::Find),
+        Action::Command => ask(app, InputKind::Command),
         Action::Back => back(app),
         Action::Close => return close(app),
         Action::Freeze => freeze(app),

@@ -88,6 +88,8 @@ pub enum Effect {
     Decide(Ticket, Box<Half>, Verdict, AuditNote),
     Steer(Ticket, Steer),
     Copy(String),
+    /// Another theme, by name.
+    Theme(String),
     Redraw,
     Suspend,
     Exit(Exit),

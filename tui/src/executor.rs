@@ -134,7 +134,11 @@ impl Executor {
                     .spawn(async move { decide::run(&me, ticket, &half, verdict, &note).await });
             }
             // The loop's own.
-            Effect::Copy(_) | Effect::Redraw | Effect::Suspend | Effect::Exit(_) => {}
+            Effect::Copy(_)
+            | Effect::Theme(_)
+            | Effect::Redraw
+            | Effect::Suspend
+            | Effect::Exit(_) => {}
         }
     }
 

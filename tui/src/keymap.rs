@@ -22,6 +22,10 @@ pub enum Action {
     Commit,
     RollBack,
     Help,
+    /// The `:` line.
+    Command,
+    /// The finder.
+    Find,
     Back,
     Close,
     Quit,
@@ -238,6 +242,8 @@ pub const TABLE: &[Binding] = &[
     b(A::Close, "close", &["q"], Global, "close, at the root quit", 0),
     b(A::Quit, "quit", &["ctrl+c"], Global, "quit", 0),
     b(A::Suspend, "suspend", &["ctrl+z"], Global, "suspend", 0),
+    b(A::Command, "command", &[":"], Global, "command", 38),
+    b(A::Find, "find", &["ctrl+p", "ctrl+k"], Global, "find", 39),
     b(A::Help, "help", &["?", "f1"], Global, "help", 99),
     b(A::PaneNext, "dialog.next", &["tab"], Layer::Dialog, "next field", 10),
     b(A::Mark, "dialog.toggle", &["space"], Layer::Dialog, "choose", 11),
@@ -315,6 +321,22 @@ pub enum Found {
     /// The first key of some sequence.
     Prefix(char),
     Nothing,
+}
+
+/// Rows of a layer.
+pub fn of_layer(layer: Layer) -> impl Iterator<Item = &'static Binding> {
+    TABLE.iter().filter(move |binding| binding.layer == layer)
+}
+
+/// The keys of a row, as on screen.
+pub fn keys_of(binding: &Binding) -> String {
+    let keys: Vec<String> = binding.keys.iter().map(|key| shown(key)).collect();
+    keys.join(" ")
+}
+
+/// Whether some row has this id.
+pub fn id_exists(id: &str) -> bool {
+    TABLE.iter().any(|binding| binding.id == id)
 }
 
 /// Looks a key up in the layers; `prefix` is the key before it, if it began a sequence.

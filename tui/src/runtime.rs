@@ -210,13 +210,14 @@ pub fn drive(
     let stop = Arc::new(AtomicBool::new(false));
     let reader = spawn_input(&wires.sender, &clock, &stop)?;
     let size = crossterm::terminal::size()?;
-    let (theme, told) = theme(settings);
+    let wardrobe = Wardrobe::new(settings);
+    let (theme, told) = wardrobe.theme(settings.theme.as_deref());
     let mut app = app(settings, size, clock.wall_ms());
     if let Some(text) = told {
         app.tell(text);
     }
     let presenter = Presenter::new(io::stdout(), size, theme);
-    let mut run = Loop { app, presenter, clock: &*clock, execute };
+    let mut run = Loop { app, presenter, wardrobe, clock: &*clock, execute };
     let exit = run.run(&wires.events);
     stop.store(true, Ordering::Relaxed);
     drop(guard);
@@ -253,6 +254,7 @@ fn app(settings: &Settings, size: (u16, u16), now_ms: i64) -> App {
     };
     let mut app = App::new(session, size, now_ms);
     app.interval_ms = settings.interval_ms.max(500);
+    app.theme = settings.theme.clone().unwrap_or(app.theme);
     if settings.utc {
         app.time_mode = TimeMode::Utc;
     }
@@ -262,30 +264,46 @@ fn app(settings: &Settings, size: (u16, u16), now_ms: i64) -> App {
     app
 }
 
-fn theme(settings: &Settings) -> (Theme, Option<String>) {
-    let set = |name: &str| std::env::var(name).unwrap_or_default();
-    let no_color = !set("NO_COLOR").is_empty() || set("TERM") == "dumb";
-    let file = user_theme(settings);
-    let (theme, told) = Theme::choose(settings.theme.as_deref(), file.as_deref(), no_color);
-    let depth = match (set("COLORTERM").as_str(), set("TERM").contains("256")) {
-        ("truecolor" | "24bit", _) => Depth::True,
-        (_, true) => Depth::Ansi256,
-        _ => Depth::Ansi16,
-    };
-    (theme.reduced(depth), told)
+/// The looks that this terminal can have.
+struct Wardrobe {
+    /// Where the user's own themes are, `NAME.toml` each.
+    dir: Option<PathBuf>,
+    /// `NO_COLOR`, or a terminal that knows none.
+    no_color: bool,
+    depth: Depth,
 }
 
-/// The text of the user's own theme of the wanted name.
-fn user_theme(settings: &Settings) -> Option<String> {
-    let name = format!("{}.toml", settings.theme.as_ref()?);
-    let path = settings.theme_dir.as_ref()?.join(name);
-    io::read_to_string(std::fs::OpenOptions::new().read(true).open(path).ok()?).ok()
+impl Wardrobe {
+    fn new(settings: &Settings) -> Self {
+        let set = |name: &str| std::env::var(name).unwrap_or_default();
+        let no_color = !set("NO_COLOR").is_empty() || set("TERM") == "dumb";
+        let depth = match (set("COLORTERM").as_str(), set("TERM").contains("256")) {
+            ("truecolor" | "24bit", _) => Depth::True,
+            (_, true) => Depth::Ansi256,
+            _ => Depth::Ansi16,
+        };
+        Self { dir: settings.theme_dir.clone(), no_color, depth }
+    }
+
+    /// The theme of a name; what is to be told when it cannot be used.
+    fn theme(&self, name: Option<&str>) -> (Theme, Option<String>) {
+        let file = name.and_then(|name| self.own(name));
+        let (theme, told) = Theme::choose(name, file.as_deref(), self.no_color);
+        (theme.reduced(self.depth), told)
+    }
+
+    /// The text of the user's own theme of a name.
+    fn own(&self, name: &str) -> Option<String> {
+        let path = self.dir.as_ref()?.join(format!("{name}.toml"));
+        io::read_to_string(std::fs::OpenOptions::new().read(true).open(path).ok()?).ok()
+    }
 }
 
 /// Everything one run needs.
 struct Loop<'a, W: Write> {
     app: App,
     presenter: Presenter<W>,
+    wardrobe: Wardrobe,
     clock: &'a dyn Clock,
     execute: &'a mut dyn FnMut(Effect),
 }
@@ -351,10 +369,22 @@ impl<W: Write> Loop<'_, W> {
                     let told = clipboard::copy(&text, &mut self.presenter.backend);
                     self.app.tell(told);
                 }
+                Effect::Theme(name) => self.dress(&name)?,
                 other => (self.execute)(other),
             }
         }
         Ok(None)
+    }
+
+    /// Puts another theme on.
+    fn dress(&mut self, name: &str) -> Result<(), ConsoleError> {
+        let (theme, told) = self.wardrobe.theme(Some(name));
+        self.presenter.theme = theme;
+        self.presenter.repaint()?;
+        if let Some(told) = told {
+            self.app.tell(told);
+        }
+        Ok(())
     }
 
     fn suspend(&mut self) -> Result<(), ConsoleError> {

@@ -5,7 +5,8 @@
 
 use std::ops::Range;
 
-use super::App;
+use super::overlay::remember;
+use super::{App, command};
 use crate::effect::Effect;
 use crate::event::{Code, Key};
 use crate::model::query::{Filter, Query, QueryError};
@@ -18,6 +19,8 @@ pub struct Input {
     pub kind: InputKind,
     pub field: Field,
     pub error: Option<Fault>,
+    /// The completion that is chosen, of a command.
+    pub chosen: Option<usize>,
 }
 
 /// What is wrong with the text, and which characters of it.
@@ -41,17 +44,19 @@ pub enum InputKind {
     ToOffset,
     /// Id or key of a message.
     Trace,
+    /// `:`
+    Command,
 }
 
 /// Opens the line with the filter in force.
 pub(super) fn open_filter(app: &mut App) {
     let field = Field::with(app.place().list().filter.text());
-    app.input = Some(Input { kind: InputKind::Filter, field, error: None });
+    app.input = Some(Input { kind: InputKind::Filter, field, error: None, chosen: None });
 }
 
 /// Opens the line for something else than a filter.
 pub fn ask(app: &mut App, kind: InputKind) {
-    app.input = Some(Input { kind, field: Field::default(), error: None });
+    app.input = Some(Input { kind, field: Field::default(), error: None, chosen: None });
 }
 
 /// Takes a key of the line.
@@ -59,12 +64,18 @@ pub(super) fn key(app: &mut App, key: Key) -> Vec<Effect> {
     let Some(input) = &mut app.input else { return Vec::new() };
     match key.code {
         Code::Esc => {
-            if input.kind == InputKind::Filter {
-                app.place_mut().list_mut().filter.clear();
-            }
+            let kind = input.kind;
             app.input = None;
+            match kind {
+                InputKind::Filter => app.place_mut().list_mut().filter.clear(),
+                InputKind::Command => return vec![Effect::Theme(app.theme.clone())],
+                _ => {}
+            }
         }
         Code::Enter => return enter(app),
+        Code::Tab | Code::BackTab | Code::Up | Code::Down if input.kind == InputKind::Command => {
+            return complete(app, key.code);
+        }
         _ => {
             if input.field.key(key) {
                 typed(app);
@@ -78,6 +89,7 @@ pub(super) fn key(app: &mut App, key: Key) -> Vec<Effect> {
 pub(super) fn typed(app: &mut App) {
     let Some(mut input) = app.input.take() else { return };
     input.error = None;
+    input.chosen = None;
     if input.kind == InputKind::Filter {
         match compile(app, input.field.text()) {
             Ok(filter) => app.place_mut().list_mut().filter = filter,
@@ -105,6 +117,37 @@ pub(super) fn refresh(app: &mut App) {
     }
 }
 
+/// Tab takes the completion that is chosen, else the first; arrows choose another.
+fn complete(app: &mut App, code: Code) -> Vec<Effect> {
+    let Some(mut input) = app.input.take() else { return Vec::new() };
+    let found = command::candidates(app, input.field.text());
+    let last = found.len().checked_sub(1);
+    let mut effects = Vec::new();
+    match (code, input.chosen, last) {
+        (_, _, None) => {}
+        (Code::Tab, chosen, Some(last)) => {
+            let (line, _) = &found[chosen.unwrap_or(0).min(last)];
+            let follows = command::COMMANDS
+                .iter()
+                .any(|c| c.name == line && c.argument != command::Argument::None);
+            input.field = Field::with(&if follows { format!("{line} ") } else { line.clone() });
+            input.chosen = None;
+        }
+        (Code::Down, None, _) => input.chosen = Some(0),
+        (Code::Down, Some(at), Some(last)) => input.chosen = Some((at + 1).min(last)),
+        (_, chosen, _) => input.chosen = chosen.and_then(|at| at.checked_sub(1)),
+    }
+    // A theme shows itself while it is chosen; Esc brings the present one back.
+    if let Some(at) = input.chosen
+        && let Some(name) = found.get(at).and_then(|(line, _)| line.strip_prefix("theme "))
+    {
+        effects.push(Effect::Theme(name.to_owned()));
+    }
+    input.error = None;
+    app.input = Some(input);
+    effects
+}
+
 fn enter(app: &mut App) -> Vec<Effect> {
     let Some(input) = app.input.take() else { return Vec::new() };
     let done = match input.kind {
@@ -114,6 +157,17 @@ fn enter(app: &mut App) -> Vec<Effect> {
             return Vec::new();
         }
         InputKind::Filter => return Vec::new(),
+        InputKind::Command => {
+            let chosen = input
+                .chosen
+                .and_then(|at| command::candidates(app, input.field.text()).into_iter().nth(at));
+            let line = chosen.map_or_else(|| input.field.text().to_owned(), |(line, _)| line);
+            let done = command::run(app, &line);
+            if done.is_ok() {
+                remember(app, &line);
+            }
+            done
+        }
         InputKind::Trace => screen::trace::typed(app, input.field.text()),
         kind => screen::messages::jump(app, kind, input.field.text()),
     };

@@ -15,6 +15,16 @@ pub enum TimeMode {
 }
 
 impl TimeMode {
+    /// By its word in configuration and commands.
+    pub fn named(word: &str) -> Option<Self> {
+        match word {
+            "relative" => Some(Self::Relative),
+            "local" => Some(Self::Local),
+            "utc" => Some(Self::Utc),
+            _ => None,
+        }
+    }
+
     /// The one after it, in a circle.
     #[must_use]
     pub const fn next(self) -> Self {

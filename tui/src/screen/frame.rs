@@ -2,7 +2,8 @@
 
 use ratatui::layout::Rect;
 
-use super::{details, draw as draw_main, help, sort_letters};
+use super::{details, draw as draw_main, finder, help, sort_letters};
+use crate::app::overlay::Over;
 use crate::app::{App, InputKind, Pending};
 use crate::data::{Fig, Link};
 use crate::dialog::Dialog;
@@ -56,8 +57,14 @@ pub fn draw(app: &App, c: &mut Canvas) {
     let status = Rect { y: area.bottom() - 2, height: 1, ..area };
     draw_status(app, c, status, if side { &[] } else { &alerts });
     draw_keys(app, c, Rect { y: area.bottom() - 1, height: 1, ..area });
-    if let Some(scroll) = app.help {
-        help::draw(app, c, area, scroll);
+    if let Some(overlay) = &app.overlay {
+        match overlay.over {
+            Over::Help => help::draw(app, c, area, overlay),
+            Over::Find => finder::draw(app, c, area, overlay),
+        }
+    }
+    if let Some(input) = app.input.as_ref().filter(|input| input.kind == InputKind::Command) {
+        finder::completions(app, c, area, input);
     }
     if let Some(dialog) = &app.dialog {
         dialog.draw(c, area, &app.ctx());
@@ -332,15 +339,17 @@ fn draw_status(app: &App, c: &mut Canvas, area: Rect, alerts: &[Seg]) {
             InputKind::ToTime => "go to time",
             InputKind::ToOffset => "go to offset",
             InputKind::Trace => "id or key",
+            InputKind::Command => ":",
         };
         let used = c.put(area.x + 1, area.y, 20, &format!("{label} "), Role::TextStrong);
         let x = area.x + 1 + used;
         let room = area.right().saturating_sub(x + 1);
         let bad = input.error.as_ref().map(|fault| fault.chars.clone());
-        input.field.draw_marked(c, (x, area.y), room.min(INPUT_CELLS), bad);
+        let cells = if bad.is_some() { room / 2 } else { room }.min(INPUT_CELLS);
+        input.field.draw_marked(c, (x, area.y), cells, bad);
         if let Some(fault) = &input.error {
             let text = format!("✗ {}", fault.text);
-            let from = INPUT_CELLS + 2;
+            let from = cells + 2;
             c.put(x + from, area.y, room.saturating_sub(from), &text, Role::Critical);
         }
         return;
@@ -374,11 +383,16 @@ pub fn shown_keys(app: &App) -> Vec<(String, String)> {
             .map(|b| (keymap::shown(b.keys[0]), b.label.to_owned()))
             .collect();
     }
+    if app.overlay.is_some() {
+        let keys = [("Enter", "run it"), ("↑", "before"), ("↓", "next"), ("Esc", "close")];
+        return keys.iter().map(|(k, l)| ((*k).to_owned(), (*l).to_owned())).collect();
+    }
     if let Some(input) = &app.input {
         let [enter, esc] = match input.kind {
             InputKind::Filter => ["keep the filter", "drop it"],
             InputKind::ToTime | InputKind::ToOffset => ["go there", "cancel"],
             InputKind::Trace => ["find", "cancel"],
+            InputKind::Command => ["run", "cancel"],
         };
         return vec![("Enter".to_owned(), enter.to_owned()), ("Esc".to_owned(), esc.to_owned())];
     }
@@ -402,7 +416,7 @@ pub fn shown_keys(app: &App) -> Vec<(String, String)> {
 fn draw_keys(app: &App, c: &mut Canvas, area: Rect) {
     let keys = shown_keys(app);
     let help = ("?".to_owned(), "help".to_owned());
-    let has_help = app.dialog.is_none() && app.input.is_none();
+    let has_help = app.dialog.is_none() && app.input.is_none() && app.overlay.is_none();
     let end = if has_help {
         let x = area.right().saturating_sub(7);
         c.put(x, area.y, 2, &format!("{} ", help.0), Role::Key);

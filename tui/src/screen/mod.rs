@@ -7,6 +7,7 @@ pub mod asked;
 pub mod brokers;
 pub mod clients;
 pub mod dead_letters;
+pub mod finder;
 pub mod frame;
 pub mod group;
 pub mod groups;

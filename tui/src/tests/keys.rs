@@ -450,3 +450,118 @@ fn a_commit_asks_the_name_in_prod_and_a_given_up_one_is_not_decided() {
     assert_eq!(deck.writes(), 0);
     assert!(deck.text().contains("given it up"), "{}", deck.text());
 }
+
+#[test]
+fn a_command_line_completes_runs_and_names_what_is_wrong() {
+    let mut deck = calm((80, 24));
+    deck.press(": 'top tab enter");
+    assert_eq!(deck.app.kind(), Kind::Topics, "{}", deck.text());
+    deck.press(": 'group space 'bill tab enter");
+    assert!(deck.text().contains("Groups › billing"), "{}", deck.text());
+    for (line, why) in [
+        ("nonsense", "there is no command \"nonsense\""),
+        ("group", "group needs something behind it"),
+        ("resend", "resend does not work here"),
+    ] {
+        deck.press(&format!(": '{line} enter"));
+        assert!(deck.text().contains(why), "{}", deck.text());
+        deck.press("esc");
+    }
+    deck.press(": 'group space 'nobody enter");
+    assert!(deck.text().contains("there is no group \"nobody\""), "{}", deck.text());
+    deck.press("esc : 'set space 'time space 'utc enter");
+    assert!(deck.text().contains("UTC"), "{}", deck.text());
+}
+
+#[test]
+fn a_replay_command_opens_its_preview_and_runs_nothing() {
+    let mut deck = calm((80, 24));
+    deck.press(": 'replay space 'billing space '-2h enter");
+    assert!(deck.text().contains("of 16 queues known"), "{}", deck.text());
+    assert_eq!(deck.writes(), 0);
+}
+
+#[test]
+fn only_what_a_command_made_read_only_is_lifted_by_one() {
+    let mut deck = calm((80, 24));
+    deck.press(": 'ro enter 3 r");
+    assert!(deck.app.dialog.is_none());
+    deck.press(": 'rw enter r");
+    assert!(deck.app.dialog.is_some());
+    let mut deck = calm((80, 24));
+    deck.app.read_only = Some("read-only: started so".to_owned());
+    deck.press(": 'rw enter");
+    assert!(deck.text().contains("✗ read-only: started so"), "{}", deck.text());
+    assert!(deck.app.read_only.is_some());
+}
+
+#[test]
+fn the_finder_ranks_exact_before_prefix_before_the_rest() {
+    let deck = calm((80, 24));
+    let names = |typed: &str| -> Vec<String> {
+        let found = crate::app::overlay::found(&deck.app, typed);
+        found.into_iter().map(|e| format!("{} {}", e.kind, e.name)).collect()
+    };
+    assert_eq!(names("billing")[..2], ["group billing", "dead billing"]);
+    assert_eq!(names("pset")[0], "group payments-settle");
+    assert_eq!(names("Top")[0], "screen Topics");
+    assert!(names("replay").iter().any(|name| name == "action replay replay"));
+    assert!(names("no such thing").is_empty());
+}
+
+#[test]
+fn the_finder_opens_what_is_chosen_and_remembers_it() {
+    let mut deck = calm((80, 24));
+    deck.press("ctrl+k 'bill enter");
+    assert!(deck.text().contains("Groups › billing"), "{}", deck.text());
+    deck.press("ctrl+p");
+    assert!(deck.text().contains("command group billing"), "the last one first\n{}", deck.text());
+    deck.press("esc");
+    assert!(deck.text().contains("Groups › billing"));
+}
+
+#[test]
+fn the_finder_lists_what_writes_in_read_only_mode_but_does_not_run_it() {
+    let mut deck = calm((80, 24));
+    deck.app.read_only = Some("read-only: started so".to_owned());
+    deck.press("3 ctrl+p 'replay");
+    assert!(deck.text().contains("read-only"), "{}", deck.text());
+    deck.press("enter");
+    assert!(deck.app.dialog.is_none());
+    assert!(deck.text().contains("started so"));
+}
+
+#[test]
+fn help_lists_exactly_the_keymap_of_the_place_and_runs_a_line() {
+    for (name, keys) in PLACES {
+        let mut deck = calm((80, 24));
+        deck.press(keys);
+        let mut listed: Vec<&str> =
+            crate::app::overlay::helped(&deck.app, "").iter().map(|(_, b)| b.id).collect();
+        let layers = deck.app.layers();
+        let mut wanted: Vec<&str> = layers
+            .iter()
+            .flat_map(|layer| TABLE.iter().filter(move |b| b.layer == *layer))
+            .map(|b| b.id)
+            .collect();
+        listed.sort_unstable();
+        wanted.sort_unstable();
+        assert_eq!(listed, wanted, "{name}");
+    }
+    let mut deck = calm((80, 24));
+    deck.press("3 ? 'replay");
+    assert!(deck.text().contains("Help · replay"), "{}", deck.text());
+    deck.press("enter");
+    assert!(matches!(deck.app.dialog, Some(Dialog::Replay(_))), "{}", deck.text());
+}
+
+#[test]
+fn a_theme_shows_itself_while_it_is_chosen_and_esc_brings_the_old_one_back() {
+    let mut deck = calm((80, 24));
+    deck.press(": 'theme space down");
+    assert_eq!(deck.effects.last(), Some(&Effect::Theme("dark".to_owned())));
+    deck.press("esc");
+    assert_eq!(deck.effects.last(), Some(&Effect::Theme("terminal".to_owned())));
+    deck.press(": 'theme space down down enter");
+    assert_eq!(deck.app.theme, "light");
+}

@@ -81,6 +81,12 @@ fn dialogs() {
         let mut deck = Deck::new((w, h));
         deck.press("5 ?");
         insta::assert_snapshot!(format!("help_dead_{w}x{h}"), deck.text());
+        let mut deck = Deck::new((w, h));
+        deck.press("ctrl+p 'bill");
+        insta::assert_snapshot!(format!("finder_{w}x{h}"), deck.text());
+        let mut deck = Deck::new((w, h));
+        deck.press(": 'r");
+        insta::assert_snapshot!(format!("command_{w}x{h}"), deck.text());
     }
 }
 

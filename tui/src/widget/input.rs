@@ -31,6 +31,11 @@ impl Field {
         self.input.value()
     }
 
+    /// Whether nothing was typed.
+    pub fn is_empty(&self) -> bool {
+        self.text().is_empty()
+    }
+
     /// Takes a key; says whether it was one of a text field.
     pub fn key(&mut self, key: Key) -> bool {
         let request = match (key.code, key.ctrl) {
