@@ -60,6 +60,7 @@ pub fn run(settings: &Settings, mode: Mode) -> anyhow::Result<()> {
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Err(usage("this is no terminal: use `mqdeck serve` to run the engine without one"));
     }
+    tui::keymap::install(settings.keys()).map_err(usage)?;
     let mut log = logging::start()?;
     let stop = StopHandle::new();
     let (ended, end) = mpsc::channel();

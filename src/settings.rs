@@ -4,6 +4,8 @@
 //! Key names come from the types themselves, so that a new key of the engine needs no line here. What
 //! a value means is its user's business. Spec: architecture.md §10, console-ux.md §13.
 
+mod keys;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
@@ -17,6 +19,8 @@ use engine::config::{
 use etcetera::BaseStrategy;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tui::keymap::Override;
+use tui::model::near::{did_you_mean, nearest};
 
 use crate::args::Common;
 use crate::output::usage;
@@ -31,7 +35,7 @@ const SECRET_KEY_VARIABLE: &str = "MQDECK_SECRET_KEY";
 /// Variables named like a flag instead of like the key.
 const LIKE_FLAGS: [(&str, &str); 2] =
     [("NAMESRV_PORT", "namesrv.listenPort"), ("BROKER_PORT", "broker.listenPort")];
-/// Sections of the file.
+/// Sections of the file, beside that one.
 const SECTIONS: [&str; 4] = ["broker", "namesrv", "tls", "client"];
 
 /// How the console writes times.
@@ -266,12 +270,24 @@ impl Settings {
         let mut text = String::new();
         let layers = self.in_force();
         layers.show(None, &mut text);
+        if !layers.keys.is_empty() {
+            text.push_str("\n[keys]\n");
+        }
+        for wanted in &layers.keys {
+            let line = format!("{:?} = {:?}", wanted.id, wanted.keys);
+            let _ = writeln!(text, "{line:<48} # {}", wanted.place);
+        }
         for section in SECTIONS {
             // Writing to a string does not fail.
             let _ = writeln!(text, "\n[{section}]");
             layers.show(Some(section), &mut text);
         }
         text
+    }
+
+    /// Keys of the console as the user wants them, checked.
+    pub fn keys(&self) -> &[Override] {
+        &self.layers.keys
     }
 
     /// One line about a configuration that is valid.
@@ -334,13 +350,14 @@ fn advertised(listen: IpAddr, host: Option<&str>) -> anyhow::Result<IpAddr> {
 struct Layers {
     tree: Value,
     origins: BTreeMap<String, String>,
+    keys: Vec<Override>,
     read_file: bool,
 }
 
 impl Default for Layers {
     fn default() -> Self {
         let tree = serde_json::to_value(Values::default()).expect("plain types become JSON");
-        Self { tree, origins: BTreeMap::new(), read_file: false }
+        Self { tree, origins: BTreeMap::new(), keys: Vec::new(), read_file: false }
     }
 }
 
@@ -387,6 +404,11 @@ impl Layers {
             let at = |section: Option<&str>, key: &str| {
                 line(spans.get(&dotted(section, key)).copied().unwrap_or_default())
             };
+            if name == keys::SECTION {
+                self.keys =
+                    keys::read(value, &path.to_string(), |key| at(Some(keys::SECTION), key))?;
+                continue;
+            }
             if !SECTIONS.contains(&name.as_str()) {
                 self.set_from_file(None, &name, value, &format!("{path}:{}", at(None, &name)))?;
                 continue;
@@ -559,34 +581,6 @@ fn key_spans(text: &str) -> BTreeMap<String, usize> {
     spans
 }
 
-fn did_you_mean(like: Option<&str>) -> String {
-    like.map(|like| format!("; did you mean {like:?}?")).unwrap_or_default()
-}
-
-/// The candidate that a typing error away was meant, if there is one.
-fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = word.to_lowercase();
-    candidates
-        .map(|candidate| (distance(&lower, &candidate.to_lowercase()), candidate))
-        .filter(|(steps, _)| *steps <= (word.len() / 3).max(1))
-        .min()
-        .map(|(_, candidate)| candidate)
-}
-
-/// Levenshtein's distance, in bytes.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut corner = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.bytes().enumerate() {
-            let replaced = corner + usize::from(x != y);
-            corner = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(corner + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -652,6 +646,17 @@ mod tests {
             assert_eq!(file(text).unwrap_err(), expected);
         }
         assert!(file("theme = \n").unwrap_err().starts_with("c.toml:1: "));
+        for (text, expected) in [
+            ("[keys]\nbak = \"esc\"", "c.toml:2: unknown action \"bak\"; did you mean \"back\"?"),
+            ("[keys]\nback = \"escape\"", "c.toml:2: back: there is no key \"escape\""),
+            ("[keys]\n\nback = 3", "c.toml:3: back: a key is a text such as \"f2\""),
+            ("[keys]\nzoom = \"p\"", "c.toml:2: p is the key of both zoom and freeze"),
+        ] {
+            assert_eq!(file(text).unwrap_err(), expected);
+        }
+        let layers =
+            file("[keys]\nback = [\"esc\", \"backspace\"]\n\"resend\" = \"f2\"\n").unwrap();
+        assert_eq!(layers.keys.len(), 2);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! `mqdeck keys`: the console's table of keys.
 
-use tui::keymap::{Binding, TABLE};
+use tui::keymap::{self, Binding};
 
 use super::list as print;
 use crate::args::Pick;
-use crate::output::Code;
+use crate::output::{Code, usage};
+use crate::settings::Settings;
 use tui::sheet::{Cell, Column, Form, Sheet};
 
 const COLUMNS: &[Column<Binding>] = &[
@@ -23,7 +24,8 @@ const COLUMNS: &[Column<Binding>] = &[
     Column { field: "writes", title: "WRITES", cell: |b| Cell::Flag(b.needs_write) },
 ];
 
-/// Prints the keys.
-pub fn list(form: Form, pick: &Pick) -> anyhow::Result<Code> {
-    print(form, Sheet::new(COLUMNS, TABLE), pick, true)
+/// Prints the keys in force.
+pub fn list(settings: &Settings, form: Form, pick: &Pick) -> anyhow::Result<Code> {
+    let table = keymap::remap(settings.keys()).map_err(usage)?;
+    print(form, Sheet::new(COLUMNS, &table), pick, true)
 }

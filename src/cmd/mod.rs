@@ -42,7 +42,7 @@ pub fn run(args: &Args, command: &Command, settings: &Settings) -> anyhow::Resul
         Command::Completions { shell } => complete::script(*shell),
         Command::Man { dir } => manual::pages(dir.as_deref()),
         Command::Jobs(jobs) => job::run(&open(args, settings)?, jobs),
-        Command::Keys(pick) => keys::list(form, pick),
+        Command::Keys(pick) => keys::list(settings, form, pick),
         Command::Themes(themes) => theme::run(form, themes),
         Command::Contexts(pick) => context::list(settings, &args.common, form, pick),
         Command::Doctor => doctor::run(settings, &args.common, form),

@@ -3,7 +3,10 @@
 //! A binding belongs to a layer; layers are asked from the top: place, list, marks, global. Inputs and
 //! dialogs take all keys for themselves; their rows here feed footer and help.
 
+use std::sync::OnceLock;
+
 use crate::event::{Code, Key};
+use crate::model::near::{did_you_mean, nearest};
 
 /// Everything a key can mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -148,7 +151,7 @@ use Action as A;
 use Kind as K;
 use Layer::{Global, List, Marks, Move, Order};
 
-/// The table.
+/// The table as it is shipped.
 pub const TABLE: &[Binding] = &[
     b(A::Open, "open", &["enter"], at(K::Overview), "open", 10),
     w(b(A::Replay, "replay", &["r"], at(K::Overview), "replay", 11)),
@@ -251,12 +254,116 @@ pub const TABLE: &[Binding] = &[
     b(A::Back, "dialog.cancel", &["esc"], Layer::Dialog, "cancel", 20),
 ];
 
+/// Other keys for an action, as a user wants them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Override {
+    /// Id of the action, wherever it stands.
+    pub id: String,
+    /// Names of keys, `o d` for a sequence; none: the action has no key.
+    pub keys: Vec<String>,
+    /// Where it was written, for messages: file and line.
+    pub place: String,
+}
+
+static IN_FORCE: OnceLock<Vec<Binding>> = OnceLock::new();
+
+/// The table in force: the shipped one, unless a user's own was installed.
+pub fn table() -> &'static [Binding] {
+    IN_FORCE.get().map_or(TABLE, Vec::as_slice)
+}
+
+/// Puts a user's keys in force, once, before the console runs.
+///
+/// # Errors
+/// As [`remap`].
+pub fn install(wanted: &[Override]) -> Result<(), String> {
+    let table = remap(wanted)?;
+    if !wanted.is_empty() {
+        // Later calls change nothing: keys do not move under a running console.
+        IN_FORCE.get_or_init(|| table);
+    }
+    Ok(())
+}
+
+/// The shipped table with a user's keys.
+///
+/// # Errors
+/// An unknown action, an unreadable key, or a key with two meanings in one layer; names file, line and
+/// both actions.
+pub fn remap(wanted: &[Override]) -> Result<Vec<Binding>, String> {
+    let mut table = TABLE.to_vec();
+    for Override { id, keys, place } in wanted {
+        if let Some(bad) = keys.iter().find(|key| !is_key(key)) {
+            return Err(format!("{place}: {id}: there is no key {bad:?}"));
+        }
+        let mut found = false;
+        // What lives as long as the process is not given back.
+        let names = || keys.iter().map(|key| &*Box::leak(key.clone().into_boxed_str())).collect();
+        let rows = table.iter_mut().filter(|row| row.id == id && row.layer != Layer::Dialog);
+        for row in rows {
+            let names: Vec<&'static str> = names();
+            row.keys = Box::leak(names.into_boxed_slice());
+            found = true;
+        }
+        if !found {
+            let like = nearest(id, TABLE.iter().map(|row| row.id));
+            return Err(format!("{place}: unknown action {id:?}{}", did_you_mean(like)));
+        }
+    }
+    for Override { id, place, .. } in wanted {
+        if let Some((key, other)) = conflict(&table, id) {
+            return Err(format!("{place}: {} is the key of both {id} and {other}", shown(key)));
+        }
+    }
+    Ok(table)
+}
+
+/// Whether every part of a sequence of at most two is a key, and a first part a letter.
+fn is_key(name: &str) -> bool {
+    match name.split_once(' ') {
+        Some((first, second)) => first.chars().count() == 1 && parse_key(second).is_some(),
+        None => parse_key(name).is_some(),
+    }
+}
+
+/// Keys by which a place may hide what holds in lists and everywhere.
+const SHADOWABLE: [&str; 10] = ["space", "x", "f", "n", "N", "v", "+", "-", "z", "e"];
+
+/// A key of this action that has another meaning where both hold.
+fn conflict(table: &[Binding], id: &str) -> Option<(&'static str, &'static str)> {
+    let mine = || table.iter().filter(|row| row.id == id);
+    let others = || table.iter().filter(|row| row.id != id);
+    for (row, other) in mine().flat_map(|row| others().map(move |other| (row, other))) {
+        let place = |layer: Layer| matches!(layer, Layer::Place(_));
+        let below = |layer: Layer| matches!(layer, Move | List | Order | Global);
+        let same = row.layer == other.layer;
+        let over =
+            (place(row.layer) && below(other.layer)) || (below(row.layer) && place(other.layer));
+        for key in row.keys {
+            let meets = other.keys.iter().any(|theirs| clash(key, theirs));
+            if meets && (same || (over && !SHADOWABLE.contains(key))) {
+                return Some((key, other.id));
+            }
+        }
+    }
+    None
+}
+
+/// Whether two keys cannot both be pressed for what they mean: the same, or one the other's beginning.
+fn clash(a: &str, b: &str) -> bool {
+    let first = |name: &str| name.split_once(' ').map_or(name, |(first, _)| first).to_owned();
+    a == b || (a.contains(' ') != b.contains(' ') && first(a) == first(b))
+}
+
 /// Reads the name of a key: `ctrl+l`, `f5`, `enter`, `j`.
 pub fn parse_key(name: &str) -> Option<Key> {
     if let Some(letter) = name.strip_prefix("ctrl+") {
-        return letter.chars().next().map(Key::ctrl);
+        let mut letters = letter.chars();
+        return letters.next().filter(|_| letters.next().is_none()).map(Key::ctrl);
     }
     let code = match name {
+        "backspace" => Code::Backspace,
+        "delete" => Code::Delete,
         "enter" => Code::Enter,
         "esc" => Code::Esc,
         "tab" => Code::Tab,
@@ -325,7 +432,7 @@ pub enum Found {
 
 /// Rows of a layer.
 pub fn of_layer(layer: Layer) -> impl Iterator<Item = &'static Binding> {
-    TABLE.iter().filter(move |binding| binding.layer == layer)
+    table().iter().filter(move |binding| binding.layer == layer)
 }
 
 /// The keys of a row, as on screen.
@@ -336,13 +443,13 @@ pub fn keys_of(binding: &Binding) -> String {
 
 /// Whether some row has this id.
 pub fn id_exists(id: &str) -> bool {
-    TABLE.iter().any(|binding| binding.id == id)
+    table().iter().any(|binding| binding.id == id)
 }
 
 /// Looks a key up in the layers; `prefix` is the key before it, if it began a sequence.
 pub fn find(layers: &[Layer], prefix: Option<char>, key: Key) -> Found {
     for layer in layers {
-        for binding in TABLE.iter().filter(|b| b.layer == *layer) {
+        for binding in table().iter().filter(|b| b.layer == *layer) {
             for name in binding.keys {
                 match (name.split_once(' '), prefix) {
                     (Some((first, second)), Some(p))
@@ -366,8 +473,9 @@ pub fn find(layers: &[Layer], prefix: Option<char>, key: Key) -> Found {
 
 /// Bindings of these layers that the footer shows, best first; writing ones only when allowed.
 pub fn footer(layers: &[Layer], can_write: bool) -> Vec<&'static Binding> {
-    let mut found: Vec<_> = TABLE
+    let mut found: Vec<_> = table()
         .iter()
+        .filter(|b| !b.keys.is_empty())
         .filter(|b| layers.contains(&b.layer) && b.footer > 0 && (can_write || !b.needs_write))
         .collect();
     found.sort_by_key(|b| b.footer);
@@ -380,7 +488,7 @@ pub fn continuations(
     prefix: char,
     can_write: bool,
 ) -> Vec<(&'static str, &'static str)> {
-    TABLE
+    table()
         .iter()
         .filter(|b| layers.contains(&b.layer) && (can_write || !b.needs_write))
         .filter_map(|b| {
@@ -393,17 +501,41 @@ pub fn continuations(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::HashMap;
 
     #[test]
-    fn no_key_stands_twice_in_a_layer() {
-        let mut seen: HashMap<(Layer, &str), &str> = HashMap::new();
+    fn no_key_has_two_meanings_where_both_hold() {
         for binding in TABLE {
-            for key in binding.keys {
-                let before = seen.insert((binding.layer, key), binding.id);
-                assert_eq!(before, None, "{key} in {:?}", binding.layer);
-            }
+            assert_eq!(conflict(TABLE, binding.id), None, "{}", binding.id);
         }
+    }
+
+    fn one(id: &str, keys: &[&str]) -> Result<Vec<Binding>, String> {
+        let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+        remap(&[Override { id: id.to_owned(), keys, place: "c.toml:7".to_owned() }])
+    }
+
+    #[test]
+    fn a_user_s_key_is_refused_with_file_line_and_both_actions() {
+        for (id, key, said) in [
+            ("zoom", "p", "c.toml:7: p is the key of both zoom and freeze"),
+            ("zoom", "o", "c.toml:7: o is the key of both zoom and open.dead"),
+            ("replay", "/", "c.toml:7: / is the key of both replay and filter"),
+            ("zom", "f2", "c.toml:7: unknown action \"zom\"; did you mean \"zoom\"?"),
+            ("zoom", "ctrl+ab", "c.toml:7: zoom: there is no key \"ctrl+ab\""),
+            ("dialog.go", "f2", "c.toml:7: unknown action \"dialog.go\""),
+        ] {
+            let error = one(id, &[key]).unwrap_err();
+            assert!(error.starts_with(said), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_user_s_keys_replace_the_shipped_ones_everywhere() {
+        let table = one("replay", &["f2", "o x"]).unwrap();
+        let rows: Vec<_> = table.iter().filter(|row| row.id == "replay").collect();
+        assert!(rows.len() > 1 && rows.iter().all(|row| row.keys == ["f2", "o x"]));
+        assert_eq!(one("zoom", &[]).unwrap().len(), TABLE.len());
+        assert!(one("back", &["esc", "backspace"]).is_ok());
     }
 
     #[test]
@@ -411,19 +543,6 @@ mod tests {
         for name in TABLE.iter().flat_map(|b| b.keys) {
             for part in name.split(' ') {
                 assert!(parse_key(part).is_some(), "{name}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_place_shadows_only_what_it_may() {
-        let shadowable = ["space", "x", "f", "n", "N", "v", "+", "-", "z", "e"];
-        for place in TABLE.iter().filter(|b| matches!(b.layer, Layer::Place(_))) {
-            for key in place.keys {
-                let below = TABLE.iter().any(|b| {
-                    matches!(b.layer, Move | List | Order | Global) && b.keys.contains(key)
-                });
-                assert!(!below || shadowable.contains(key), "{} shadows {key}", place.id);
             }
         }
     }

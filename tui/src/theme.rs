@@ -5,6 +5,8 @@
 
 use ratatui::style::{Color, Modifier, Style};
 
+use crate::model::near::nearest;
+
 macro_rules! roles {
     ($($variant:ident $name:literal),* $(,)?) => {
         /// What a piece of text is, whatever it looks like.
@@ -193,27 +195,10 @@ fn line_of(text: &str, key: &str) -> usize {
 }
 
 fn unknown_role(name: &str) -> String {
-    let near = Role::ALL.iter().map(|(_, n)| *n).min_by_key(|n| distance(n, name));
-    match near.filter(|n| distance(n, name) <= 3) {
+    match nearest(name, Role::ALL.iter().map(|(_, known)| *known)) {
         Some(near) => format!("unknown role {name:?}, did you mean {near:?}?"),
         None => format!("unknown role {name:?}"),
     }
-}
-
-/// Edit distance of two short names.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let change = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(row[j + 1] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 fn style(value: &toml::Value, palette: Option<&toml::Table>) -> Result<Style, String> {

@@ -11,6 +11,7 @@ pub mod history;
 pub mod letter_edit;
 pub mod life;
 pub mod metrics;
+pub mod near;
 pub mod query;
 pub mod query_message;
 pub mod replay;
