@@ -180,6 +180,7 @@ fn console(
         interval_ms: values.interval.0,
         state_dir,
         utc: values.time == TimeMode::Utc,
+        ascii: values.ascii,
         namesrv,
         danger_prod: false,
         commands: false,

@@ -67,6 +67,8 @@ pub struct Values {
     pub interval: Interval,
     /// How the console writes times.
     pub time: TimeMode,
+    /// Whether the console draws signs of one ASCII cell only.
+    pub ascii: bool,
     /// Whether the console refuses what changes something.
     pub read_only: bool,
     /// Where figures are offered in Prometheus' text form; none: nowhere.
@@ -91,6 +93,7 @@ impl Default for Values {
             theme: "auto".to_owned(),
             interval: Interval(2_000),
             time: TimeMode::default(),
+            ascii: false,
             read_only: false,
             metrics_listen: None,
             broker: BrokerConfig::default(),

@@ -10,6 +10,7 @@ pub mod overlay;
 
 use std::collections::HashMap;
 
+use crate::answer::is_light;
 use crate::data::Picture;
 use crate::dialog::{Ctx, Dialog, Step};
 use crate::effect::{Effect, Exit, Watch};
@@ -79,6 +80,8 @@ pub struct App {
     pub recent: Vec<String>,
     /// Name of the theme in use.
     pub theme: String,
+    /// No theme was asked for: the terminal's background decides.
+    pub theme_auto: bool,
     pub zoom: bool,
     pub details: bool,
     pub toast: Option<(String, i64)>,
@@ -110,6 +113,7 @@ impl App {
             overlay: None,
             recent: Vec::new(),
             theme: "terminal".to_owned(),
+            theme_auto: false,
             zoom: false,
             details: false,
             toast: None,
@@ -249,6 +253,7 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
             let slower = if here { 1 } else { UNFOCUSED_TIMES };
             vec![Effect::Interval(app.interval_ms * slower)]
         }
+        Event::Background(r, g, b) => background(app, (r, g, b)),
         Event::Stop => vec![Effect::Exit(Exit::Stopped)],
         other => on_answer(app, other),
     };
@@ -259,6 +264,16 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
         effects.push(Effect::Watch(watch));
     }
     effects
+}
+
+/// The theme that suits the background, unless one was chosen.
+fn background(app: &mut App, color: (u8, u8, u8)) -> Vec<Effect> {
+    if !app.theme_auto {
+        return Vec::new();
+    }
+    let name = if is_light(color) { "light" } else { "dark" };
+    name.clone_into(&mut app.theme);
+    vec![Effect::Theme(app.theme.clone())]
 }
 
 fn on_answer(app: &mut App, event: Event) -> Vec<Effect> {

@@ -60,6 +60,8 @@ pub enum Event {
     Paste(String, i64),
     Resize(u16, u16),
     Focus(bool),
+    /// The terminal told its background: red, green, blue.
+    Background(u8, u8, u8),
     Tick(i64),
     Snapshot(Box<Snapshot>),
     Messages(Ticket, Result<MessagePage, Problem>),

@@ -8,27 +8,53 @@ use std::time::Duration;
 use crossterm::event::{self as term, KeyCode, KeyEventKind, KeyModifiers};
 use engine::clock::Clock;
 
+use crate::answer::{Answers, Came};
 use crate::event::{Code, Event, Key};
 
 /// How long one wait for input lasts, so that the thread notices the end.
 const WAIT: Duration = Duration::from_millis(200);
+/// The same while keys are held that may be the terminal's answer.
+const SHORT: Duration = Duration::from_millis(30);
 
 /// Reads until `stop` or until nobody listens.
 ///
 /// # Errors
 /// The terminal cannot be read any more.
 pub fn read(out: &Sender<Event>, clock: &dyn Clock, stop: &AtomicBool) -> io::Result<()> {
+    let mut answers = Answers::new(clock.wall_ms());
     while !stop.load(Ordering::Relaxed) {
-        if !term::poll(WAIT)? {
-            continue;
-        }
-        for event in translate(&term::read()?, clock.wall_ms()) {
+        let wait = if answers.is_holding() { SHORT } else { WAIT };
+        let events = if term::poll(wait)? {
+            sorted(translate(&term::read()?, clock.wall_ms()), &mut answers)
+        } else {
+            answers.passed(clock.wall_ms()).into_iter().map(event).collect()
+        };
+        for event in events {
             if out.send(event).is_err() {
                 return Ok(());
             }
         }
     }
     Ok(())
+}
+
+/// Takes the terminal's answers out of the keys.
+fn sorted(events: Vec<Event>, answers: &mut Answers) -> Vec<Event> {
+    let mut out = Vec::new();
+    for one in events {
+        match one {
+            Event::Key(key, now) => out.extend(answers.key(key, now).into_iter().map(event)),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+const fn event(came: Came) -> Event {
+    match came {
+        Came::Key(key, at) => Event::Key(key, at),
+        Came::Background(r, g, b) => Event::Background(r, g, b),
+    }
 }
 
 fn translate(event: &term::Event, now_ms: i64) -> Vec<Event> {

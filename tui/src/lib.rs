@@ -3,6 +3,7 @@
 //! `app` is the whole behaviour without I/O; `screen`, `dialog` and `widget` draw; `data` holds the
 //! snapshots that they draw from and `model` the rules on them; `runtime` owns threads and terminal.
 
+mod answer;
 mod app;
 mod clipboard;
 pub mod columns;

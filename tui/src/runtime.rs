@@ -31,7 +31,7 @@ use crate::screen::frame;
 use crate::state_dir::StateDir;
 use crate::terminal::{self, Guard};
 use crate::theme::{Depth, Theme};
-use crate::widget::Canvas;
+use crate::widget::{Canvas, ascii};
 
 /// Shortest time between two frames for data.
 const FRAME_MS: i64 = 33;
@@ -68,6 +68,8 @@ pub struct Settings {
     pub state_dir: PathBuf,
     /// Show times in UTC from the start.
     pub utc: bool,
+    /// Signs of one ASCII cell only.
+    pub ascii: bool,
     /// Name of the context.
     pub context: String,
     /// Name servers as shown in the header.
@@ -216,7 +218,8 @@ pub fn drive(
     if let Some(text) = told {
         app.tell(text);
     }
-    let presenter = Presenter::new(io::stdout(), size, theme);
+    let mut presenter = Presenter::new(io::stdout(), size, theme);
+    presenter.ascii = settings.ascii;
     let mut run = Loop { app, presenter, wardrobe, clock: &*clock, execute };
     let exit = run.run(&wires.events);
     stop.store(true, Ordering::Relaxed);
@@ -254,6 +257,7 @@ fn app(settings: &Settings, size: (u16, u16), now_ms: i64) -> App {
     };
     let mut app = App::new(session, size, now_ms);
     app.interval_ms = settings.interval_ms.max(500);
+    app.theme_auto = settings.theme.is_none();
     app.theme = settings.theme.clone().unwrap_or(app.theme);
     if settings.utc {
         app.time_mode = TimeMode::Utc;
@@ -315,6 +319,7 @@ impl<W: Write> Loop<'_, W> {
             return Ok(exit);
         }
         self.presenter.draw(&self.app)?;
+        self.presenter.ask_background()?;
         let (mut drawn, mut ticked) = (now, now);
         let mut dirty = false;
         loop {
@@ -328,8 +333,13 @@ impl<W: Write> Loop<'_, W> {
                     let mut next = Some(event);
                     for _ in 0..EVENTS_PER_FRAME {
                         let Some(event) = next else { break };
-                        at_once |=
-                            matches!(event, Event::Key(..) | Event::Paste(..) | Event::Resize(..));
+                        at_once |= matches!(
+                            event,
+                            Event::Key(..)
+                                | Event::Paste(..)
+                                | Event::Resize(..)
+                                | Event::Background(..)
+                        );
                         if let Some(exit) = self.take(event)? {
                             return Ok(exit);
                         }
@@ -405,6 +415,7 @@ impl<W: Write> Loop<'_, W> {
 struct Presenter<W: Write> {
     backend: CrosstermBackend<W>,
     theme: Theme,
+    ascii: bool,
     shown: Buffer,
     next: Buffer,
 }
@@ -413,7 +424,7 @@ impl<W: Write> Presenter<W> {
     fn new(out: W, (w, h): (u16, u16), theme: Theme) -> Self {
         let area = Rect::new(0, 0, w, h);
         let backend = CrosstermBackend::new(out);
-        Self { backend, theme, shown: Buffer::empty(area), next: Buffer::empty(area) }
+        Self { backend, theme, ascii: false, shown: Buffer::empty(area), next: Buffer::empty(area) }
     }
 
     fn resize(&mut self, (w, h): (u16, u16)) -> io::Result<()> {
@@ -421,6 +432,16 @@ impl<W: Write> Presenter<W> {
         self.shown = Buffer::empty(area);
         self.next = Buffer::empty(area);
         queue!(self.backend, Clear(ClearType::All))
+    }
+
+    /// Asks for the background, with a question behind it that every terminal answers; nobody waits.
+    fn ask_background(&mut self) -> io::Result<()> {
+        let term = std::env::var("TERM").unwrap_or_default();
+        if matches!(term.as_str(), "" | "dumb" | "linux") {
+            return Ok(());
+        }
+        self.backend.write_all(b"\x1b]11;?\x07\x1b[c")?;
+        Write::flush(&mut self.backend)
     }
 
     fn repaint(&mut self) -> io::Result<()> {
@@ -432,6 +453,9 @@ impl<W: Write> Presenter<W> {
         self.next.reset();
         let mut canvas = Canvas { buf: &mut self.next, theme: &self.theme, stale: false };
         frame::draw(app, &mut canvas);
+        if self.ascii {
+            ascii::flatten(&mut self.next);
+        }
         if self.next == self.shown {
             return Ok(());
         }

@@ -74,10 +74,11 @@ pub fn restore() {
     if !ACTIVE.swap(false, Ordering::SeqCst) {
         return;
     }
+    // Raw mode first: it is no write, so a terminal that stalls cannot keep it.
+    let _ = disable_raw_mode();
     // Each step is tried even if the one before failed: a terminal that is gone has nothing to restore.
     let mut out = io::stdout();
     let _ = execute!(out, ResetColor, DisableFocusChange, DisableBracketedPaste);
     let _ = execute!(out, LeaveAlternateScreen, Show);
-    let _ = disable_raw_mode();
     let _ = out.flush();
 }

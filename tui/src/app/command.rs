@@ -270,6 +270,7 @@ fn set_theme(app: &mut App, name: &str) -> Result<Vec<Effect>, String> {
         return Err(format!("themes are {}", all.join(", ")));
     }
     name.clone_into(&mut app.theme);
+    app.theme_auto = false;
     Ok(vec![Effect::Theme(name.to_owned())])
 }
 

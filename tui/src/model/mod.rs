@@ -3,6 +3,7 @@
 pub mod at_risk;
 pub mod clock;
 pub mod confirm;
+pub mod contrast;
 pub mod due;
 pub mod format;
 pub mod fuzzy;

@@ -565,3 +565,16 @@ fn a_theme_shows_itself_while_it_is_chosen_and_esc_brings_the_old_one_back() {
     deck.press(": 'theme space down down enter");
     assert_eq!(deck.app.theme, "light");
 }
+
+#[test]
+fn the_background_chooses_a_theme_unless_one_was_asked_for() {
+    let mut deck = calm((80, 24));
+    deck.app.theme_auto = true;
+    deck.send(Event::Background(250, 250, 240));
+    assert!(deck.effects.contains(&Effect::Theme("light".to_owned())));
+    deck.send(Event::Background(20, 20, 30));
+    assert_eq!(deck.app.theme, "dark");
+    deck.press(": 'theme space 'mono enter");
+    deck.send(Event::Background(250, 250, 240));
+    assert_eq!(deck.app.theme, "mono");
+}

@@ -192,6 +192,7 @@ fn the_terminal_is_as_before_after_a_stop() {
         theme_dir: None,
         interval_ms: 500,
         state_dir: dir.path().to_owned(),
+        ascii: false,
         utc: false,
         context: "live".to_owned(),
         namesrv,

@@ -4,5 +4,5 @@ mod keys;
 mod layout;
 mod live;
 mod props;
-mod render;
-mod snapshots;
+pub mod render;
+pub mod snapshots;

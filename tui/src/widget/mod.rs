@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows a screen. Every coordinate is checked, so that any size is drawable.
 
+pub mod ascii;
 pub mod hex;
 pub mod input;
 pub mod json;
