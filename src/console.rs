@@ -181,6 +181,7 @@ fn console(
         state_dir,
         utc: values.time == TimeMode::Utc,
         ascii: values.ascii,
+        mouse: values.mouse,
         namesrv,
         danger_prod: false,
         commands: false,

@@ -69,6 +69,8 @@ pub struct Values {
     pub time: TimeMode,
     /// Whether the console draws signs of one ASCII cell only.
     pub ascii: bool,
+    /// Whether the console takes the mouse from the terminal.
+    pub mouse: bool,
     /// Whether the console refuses what changes something.
     pub read_only: bool,
     /// Where figures are offered in Prometheus' text form; none: nowhere.
@@ -94,6 +96,7 @@ impl Default for Values {
             interval: Interval(2_000),
             time: TimeMode::default(),
             ascii: false,
+            mouse: true,
             read_only: false,
             metrics_listen: None,
             broker: BrokerConfig::default(),

@@ -6,9 +6,12 @@
 pub mod command;
 mod line;
 mod list;
+mod mouse;
 pub mod overlay;
 
 use std::collections::HashMap;
+
+use ratatui::layout::Rect;
 
 use crate::answer::is_light;
 use crate::data::Picture;
@@ -19,6 +22,7 @@ use crate::keymap::{self, Action, Found, Kind, Layer};
 use crate::model::clock::{TimeMode, Zone};
 use crate::place::{Asked, At, ClientsAt, Place, TraceAt};
 use crate::screen;
+use crate::widget::Hit;
 
 pub use line::{Input, InputKind, ask};
 use overlay::Over;
@@ -90,6 +94,11 @@ pub struct App {
     pub read_only: Option<String>,
     /// The first-run card was not closed.
     pub card: bool,
+    /// The mouse is taken from the terminal.
+    pub mouse: bool,
+    /// What the last frame drew where.
+    pub hits: Vec<(Rect, Hit)>,
+    clicked: Option<mouse::Clicked>,
     tickets: Ticket,
     watched: Option<Watch>,
 }
@@ -120,6 +129,9 @@ impl App {
             last_change: None,
             read_only: None,
             card: true,
+            mouse: true,
+            hits: Vec::new(),
+            clicked: None,
             tickets: 0,
             watched: None,
         }
@@ -235,6 +247,10 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
             app.now_ms = app.now_ms.max(now);
             paste(app, &text);
             Vec::new()
+        }
+        Event::Mouse(pointer, at, now) => {
+            app.now_ms = app.now_ms.max(now);
+            mouse::took(app, pointer, at)
         }
         Event::Resize(width, height) => {
             app.size = (width, height);
@@ -425,6 +441,12 @@ fn act(app: &mut App, action: Action, writes: bool) -> Vec<Effect> {
         Action::Zoom => app.zoom = !app.zoom,
         Action::Details => app.details = !app.details,
         Action::TimeCycle => app.time_mode = app.time_mode.next(),
+        Action::Mouse => {
+            app.mouse = !app.mouse;
+            let whose = if app.mouse { "the console" } else { "the terminal, to select text" };
+            app.tell(format!("the mouse belongs to {whose}"));
+            return vec![Effect::Mouse(app.mouse)];
+        }
         Action::Filter => line::open_filter(app),
         Action::Sort => app.pending = Pending::Sort,
         Action::Reverse => list::reverse(app),

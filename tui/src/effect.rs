@@ -90,6 +90,8 @@ pub enum Effect {
     Copy(String),
     /// Another theme, by name.
     Theme(String),
+    /// Whether the console takes the mouse.
+    Mouse(bool),
     Redraw,
     Suspend,
     Exit(Exit),

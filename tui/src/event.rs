@@ -50,6 +50,17 @@ impl Key {
     }
 }
 
+/// What a mouse can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pointer {
+    /// The left button went down.
+    Click,
+    /// The wheel, upwards.
+    Up,
+    /// The wheel, downwards.
+    Down,
+}
+
 /// Number of a request, so that a late answer to an older one is not taken.
 pub type Ticket = u64;
 
@@ -60,6 +71,8 @@ pub enum Event {
     Paste(String, i64),
     Resize(u16, u16),
     Focus(bool),
+    /// What the mouse did, and where: column and row.
+    Mouse(Pointer, (u16, u16), i64),
     /// The terminal told its background: red, green, blue.
     Background(u8, u8, u8),
     Tick(i64),

@@ -136,6 +136,7 @@ impl Executor {
             // The loop's own.
             Effect::Copy(_)
             | Effect::Theme(_)
+            | Effect::Mouse(_)
             | Effect::Redraw
             | Effect::Suspend
             | Effect::Exit(_) => {}

@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use crossterm::event::{self as term, KeyCode, KeyEventKind, KeyModifiers};
+use crossterm::event::{
+    self as term, KeyCode, KeyEventKind, KeyModifiers, MouseButton, MouseEventKind,
+};
 use engine::clock::Clock;
 
 use crate::answer::{Answers, Came};
-use crate::event::{Code, Event, Key};
+use crate::event::{Code, Event, Key, Pointer};
 
 /// How long one wait for input lasts, so that the thread notices the end.
 const WAIT: Duration = Duration::from_millis(200);
@@ -64,6 +66,15 @@ fn translate(event: &term::Event, now_ms: i64) -> Vec<Event> {
         }
         term::Event::Paste(text) => vec![Event::Paste(text.clone(), now_ms)],
         term::Event::Resize(w, h) => vec![Event::Resize(*w, *h)],
+        term::Event::Mouse(mouse) if !mouse.modifiers.contains(KeyModifiers::SHIFT) => {
+            let pointer = match mouse.kind {
+                MouseEventKind::Down(MouseButton::Left) => Pointer::Click,
+                MouseEventKind::ScrollUp => Pointer::Up,
+                MouseEventKind::ScrollDown => Pointer::Down,
+                _ => return Vec::new(),
+            };
+            vec![Event::Mouse(pointer, (mouse.column, mouse.row), now_ms)]
+        }
         term::Event::FocusGained => vec![Event::Focus(true)],
         term::Event::FocusLost => vec![Event::Focus(false)],
         _ => Vec::new(),

@@ -29,6 +29,8 @@ pub enum Action {
     Command,
     /// The finder.
     Find,
+    /// Whether the console takes the mouse.
+    Mouse,
     Back,
     Close,
     Quit,
@@ -241,6 +243,7 @@ pub const TABLE: &[Binding] = &[
     b(A::Redraw, "redraw", &["ctrl+l"], Global, "repaint", 0),
     b(A::Zoom, "zoom", &["z"], Global, "zoom", 41),
     b(A::TimeCycle, "time.cycle", &["Z"], Global, "relative, local, UTC", 0),
+    b(A::Mouse, "mouse", &["m"], Global, "mouse on/off", 0),
     b(A::Back, "back", &["esc"], Global, "back", 0),
     b(A::Close, "close", &["q"], Global, "close, at the root quit", 0),
     b(A::Quit, "quit", &["ctrl+c"], Global, "quit", 0),
@@ -403,6 +406,22 @@ pub fn shown(name: &str) -> String {
         f if f.len() > 1 && f.starts_with('f') && f[1..].parse::<u8>().is_ok() => f.to_uppercase(),
         other => other.to_owned(),
     }
+}
+
+/// Names of the keys that are shown so: the other way round than [`shown`].
+pub fn named(shown_keys: &str) -> String {
+    let one = |key: &str| match key.strip_prefix('^') {
+        Some(letter) if !letter.is_empty() => format!("ctrl+{}", letter.to_lowercase()),
+        _ => match key {
+            "↑" => "up".to_owned(),
+            "↓" => "down".to_owned(),
+            "Shift+Tab" => "backtab".to_owned(),
+            _ if key.chars().count() > 1 => key.to_lowercase(),
+            _ => key.to_owned(),
+        },
+    };
+    let each: Vec<String> = shown_keys.split(' ').map(one).collect();
+    each.join(" ")
 }
 
 /// The layers of a place, from the top. Letters can be marked while their pane has the focus.

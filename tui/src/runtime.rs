@@ -31,7 +31,7 @@ use crate::screen::frame;
 use crate::state_dir::StateDir;
 use crate::terminal::{self, Guard};
 use crate::theme::{Depth, Theme};
-use crate::widget::{Canvas, ascii};
+use crate::widget::{Canvas, Hit, ascii};
 
 /// Shortest time between two frames for data.
 const FRAME_MS: i64 = 33;
@@ -70,6 +70,8 @@ pub struct Settings {
     pub utc: bool,
     /// Signs of one ASCII cell only.
     pub ascii: bool,
+    /// The mouse is taken from the terminal at first.
+    pub mouse: bool,
     /// Name of the context.
     pub context: String,
     /// Name servers as shown in the header.
@@ -208,6 +210,7 @@ pub fn drive(
     }
     let clock: Arc<SystemClock> = Arc::new(SystemClock::new());
     let guard = Guard::enter()?;
+    terminal::mouse(settings.mouse)?;
     settings.stop.attach(wires.sender.clone());
     let stop = Arc::new(AtomicBool::new(false));
     let reader = spawn_input(&wires.sender, &clock, &stop)?;
@@ -257,6 +260,7 @@ fn app(settings: &Settings, size: (u16, u16), now_ms: i64) -> App {
     };
     let mut app = App::new(session, size, now_ms);
     app.interval_ms = settings.interval_ms.max(500);
+    app.mouse = settings.mouse;
     app.theme_auto = settings.theme.is_none();
     app.theme = settings.theme.clone().unwrap_or(app.theme);
     if settings.utc {
@@ -318,7 +322,7 @@ impl<W: Write> Loop<'_, W> {
         if let Some(exit) = self.take(Event::Tick(now))? {
             return Ok(exit);
         }
-        self.presenter.draw(&self.app)?;
+        self.app.hits = self.presenter.draw(&self.app)?;
         self.presenter.ask_background()?;
         let (mut drawn, mut ticked) = (now, now);
         let mut dirty = false;
@@ -336,6 +340,7 @@ impl<W: Write> Loop<'_, W> {
                         at_once |= matches!(
                             event,
                             Event::Key(..)
+                                | Event::Mouse(..)
                                 | Event::Paste(..)
                                 | Event::Resize(..)
                                 | Event::Background(..)
@@ -359,7 +364,7 @@ impl<W: Write> Loop<'_, W> {
                 }
             }
             if dirty && (at_once || now - drawn >= FRAME_MS || now < drawn) {
-                self.presenter.draw(&self.app)?;
+                self.app.hits = self.presenter.draw(&self.app)?;
                 drawn = now;
                 dirty = false;
             }
@@ -379,6 +384,7 @@ impl<W: Write> Loop<'_, W> {
                     let told = clipboard::copy(&text, &mut self.presenter.backend);
                     self.app.tell(told);
                 }
+                Effect::Mouse(on) => terminal::mouse(on)?,
                 Effect::Theme(name) => self.dress(&name)?,
                 other => (self.execute)(other),
             }
@@ -404,6 +410,7 @@ impl<W: Write> Loop<'_, W> {
             self.app.tell("this process cannot be suspended");
         }
         terminal::set()?;
+        terminal::mouse(self.app.mouse)?;
         let size = crossterm::terminal::size()?;
         self.app.size = size;
         self.presenter.resize(size)?;
@@ -449,15 +456,18 @@ impl<W: Write> Presenter<W> {
         self.resize((area.width, area.height))
     }
 
-    fn draw(&mut self, app: &App) -> io::Result<()> {
+    /// Says what can be clicked where.
+    fn draw(&mut self, app: &App) -> io::Result<Vec<(Rect, Hit)>> {
         self.next.reset();
-        let mut canvas = Canvas { buf: &mut self.next, theme: &self.theme, stale: false };
+        let mut canvas =
+            Canvas { buf: &mut self.next, theme: &self.theme, stale: false, hits: Vec::new() };
         frame::draw(app, &mut canvas);
+        let hits = std::mem::take(&mut canvas.hits);
         if self.ascii {
             ascii::flatten(&mut self.next);
         }
         if self.next == self.shown {
-            return Ok(());
+            return Ok(hits);
         }
         queue!(self.backend, BeginSynchronizedUpdate)?;
         let changes = self.shown.diff(&self.next);
@@ -465,7 +475,7 @@ impl<W: Write> Presenter<W> {
         queue!(self.backend, EndSynchronizedUpdate)?;
         Write::flush(&mut self.backend)?;
         std::mem::swap(&mut self.shown, &mut self.next);
-        Ok(())
+        Ok(hits)
     }
 }
 

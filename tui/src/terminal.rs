@@ -21,6 +21,9 @@ use crossterm::terminal::{
 static ACTIVE: AtomicBool = AtomicBool::new(false);
 static HOOK: Once = Once::new();
 
+/// Gives the mouse back; does nothing where it was not taken.
+const MOUSE_OFF: &[u8] = b"\x1b[?1006l\x1b[?1000l";
+
 /// Owns the modes while it lives.
 #[derive(Debug)]
 pub struct Guard(());
@@ -69,6 +72,16 @@ pub fn set() -> io::Result<()> {
     result
 }
 
+/// Takes the mouse from the terminal or gives it back: presses and the wheel, never bare movement.
+///
+/// # Errors
+/// The terminal refused.
+pub fn mouse(on: bool) -> io::Result<()> {
+    let mut out = io::stdout();
+    out.write_all(if on { b"\x1b[?1000h\x1b[?1006h" } else { MOUSE_OFF })?;
+    out.flush()
+}
+
 /// Restores the modes. Idempotent: whoever comes first does it.
 pub fn restore() {
     if !ACTIVE.swap(false, Ordering::SeqCst) {
@@ -78,6 +91,7 @@ pub fn restore() {
     let _ = disable_raw_mode();
     // Each step is tried even if the one before failed: a terminal that is gone has nothing to restore.
     let mut out = io::stdout();
+    let _ = out.write_all(MOUSE_OFF);
     let _ = execute!(out, ResetColor, DisableFocusChange, DisableBracketedPaste);
     let _ = execute!(out, LeaveAlternateScreen, Show);
     let _ = out.flush();

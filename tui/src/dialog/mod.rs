@@ -14,7 +14,7 @@ use crate::effect::Effect;
 use crate::event::{Event, Key, Ticket};
 use crate::model::clock::Zone;
 use crate::theme::Role;
-use crate::widget::{Canvas, seg};
+use crate::widget::{Canvas, Hit, seg};
 
 /// Widest dialog.
 const WIDTH_MAX: u16 = 116;
@@ -193,7 +193,21 @@ pub fn buttons(c: &mut Canvas, area: Rect, y: u16, labels: &[(&str, bool, bool)]
         };
         let sign = if *focus { ["▸", "◂"] } else { [" ", " "] };
         let text = format!("[{}{label}{}]", sign[0], sign[1]);
-        x += c.put(x, y, area.right().saturating_sub(x + 1), &text, role) + 2;
+        let cells = c.put(x, y, area.right().saturating_sub(x + 1), &text, role);
+        if *enabled && let Some(key) = key_of(label) {
+            c.hits.push((Rect { x, y, width: cells, height: 1 }, Hit::Keys(key.to_owned())));
+        }
+        x += cells + 2;
+    }
+}
+
+/// The key of a button, by its label.
+fn key_of(label: &str) -> Option<&'static str> {
+    match label.split(' ').next()? {
+        "R" => Some("R"),
+        "Esc" | "Cancel" | "Stay" => Some("esc"),
+        "Quit" => Some("q"),
+        _ => None,
     }
 }
 

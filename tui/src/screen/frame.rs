@@ -12,7 +12,7 @@ use crate::keymap::{self, Kind};
 use crate::model::clock::TimeMode;
 use crate::theme::Role;
 use crate::widget::text::width;
-use crate::widget::{Canvas, Seg, inside, line_width, seg};
+use crate::widget::{Canvas, Hit, Seg, inside, line_width, seg};
 
 /// Smallest size with a picture.
 const WIDTH_MIN: u16 = 60;
@@ -54,9 +54,13 @@ pub fn draw(app: &App, c: &mut Canvas) {
     let main = draw_details(app, c, main);
     draw_main(app, c, main);
     c.stale = false;
+    resolve(app, c);
     let status = Rect { y: area.bottom() - 2, height: 1, ..area };
     draw_status(app, c, status, if side { &[] } else { &alerts });
     draw_keys(app, c, Rect { y: area.bottom() - 1, height: 1, ..area });
+    if app.overlay.is_some() || app.dialog.is_some() {
+        c.hits.push((area, Hit::Cover));
+    }
     if let Some(overlay) = &app.overlay {
         match overlay.over {
             Over::Help => help::draw(app, c, area, overlay),
@@ -69,6 +73,22 @@ pub fn draw(app: &App, c: &mut Canvas) {
     if let Some(dialog) = &app.dialog {
         dialog.draw(c, area, &app.ctx());
     }
+}
+
+/// Rows know their list by its address; from here on by its pane. Other lists cannot be clicked.
+fn resolve(app: &App, c: &mut Canvas) {
+    let panes = app.place().lists.iter().map(|list| std::ptr::from_ref(list) as usize);
+    let panes: Vec<usize> = panes.collect();
+    c.hits.retain_mut(|(_, hit)| match hit {
+        Hit::Row(list, _) => match panes.iter().position(|pane| pane == list) {
+            Some(pane) => {
+                *list = pane;
+                true
+            }
+            None => false,
+        },
+        _ => true,
+    });
 }
 
 /// Draws the details pane where it is wanted; says what is left for the main area.
@@ -287,7 +307,10 @@ fn tabs(app: &App, c: &mut Canvas, area: Rect) {
         let text = format!("{sign}{digit}{name}{mark}");
         let role = if here { Role::TabActive } else { Role::Tab };
         x += u16::from(!short);
-        x += c.put(x, area.y + 1, area.right().saturating_sub(x), &text, role);
+        let cells = c.put(x, area.y + 1, area.right().saturating_sub(x), &text, role);
+        let tab = Rect { x, y: area.y + 1, width: cells, height: 1 };
+        c.hits.push((tab, Hit::Keys(digit.to_string())));
+        x += cells;
     }
 }
 
@@ -302,6 +325,7 @@ fn side_list(app: &App, c: &mut Canvas, area: Rect) {
         let figure_role =
             if kind == Kind::Dead && growing(app) { Role::Warn } else { Role::TextDim };
         c.put_right(area.x + 8, area.right() - 1, y, &figure, figure_role);
+        c.hits.push((Rect { y, height: 1, ..area }, Hit::Keys(digit.to_string())));
         if here {
             c.over(Rect { y, height: 1, width: area.width - 1, ..area }, Role::TabActive);
         }
@@ -431,8 +455,11 @@ fn draw_keys(app: &App, c: &mut Canvas, area: Rect) {
         if usize::from(x) + need + 1 > usize::from(end) {
             break;
         }
+        let from = x;
         x += c.put(x, area.y, area.width, key, Role::Key);
         x += 1 + c.put(x + 1, area.y, area.width, label, Role::KeyLabel);
+        let cells = Rect { x: from, width: x - from, height: 1, ..area };
+        c.hits.push((cells, Hit::Keys(keymap::named(key))));
         x += 2;
     }
 }

@@ -5,7 +5,7 @@ use super::snapshots::PLACES;
 use crate::data::plan::ItemOutcome;
 use crate::dialog::Dialog;
 use crate::effect::{Effect, Exit};
-use crate::event::{Code, Event, Key};
+use crate::event::{Code, Event, Key, Pointer};
 use crate::keymap::{Kind, TABLE, parse_key};
 use crate::survey::Survey;
 
@@ -577,4 +577,75 @@ fn the_background_chooses_a_theme_unless_one_was_asked_for() {
     deck.press(": 'theme space 'mono enter");
     deck.send(Event::Background(250, 250, 240));
     assert_eq!(deck.app.theme, "mono");
+}
+
+/// The first cell of a text on screen.
+fn find_on_screen(deck: &Deck, text: &str) -> (u16, u16) {
+    let frame = deck.text();
+    let found = frame.lines().enumerate().find_map(|(y, line)| {
+        line.find(text).map(|at| (crate::widget::text::width(&line[..at]) as u16, y as u16))
+    });
+    found.unwrap_or_else(|| panic!("{text:?} is not in\n{frame}"))
+}
+
+fn point(deck: &mut Deck, pointer: Pointer, at: (u16, u16), after_ms: i64) {
+    deck.now += after_ms;
+    let now = deck.now;
+    deck.send(Event::Tick(now));
+    deck.send(Event::Mouse(pointer, at, now));
+}
+
+#[test]
+fn a_click_selects_a_second_one_soon_opens_and_a_title_sorts() {
+    let mut deck = calm((80, 24));
+    deck.press("3");
+    let at = find_on_screen(&deck, "billing");
+    point(&mut deck, Pointer::Click, at, 1_000);
+    assert!(deck.text().contains("▶billing"), "{}", deck.text());
+    point(&mut deck, Pointer::Click, at, 1_000);
+    assert_eq!(deck.app.kind(), Kind::Groups, "too late for a double click");
+    point(&mut deck, Pointer::Click, at, 100);
+    assert!(deck.text().contains("Groups › billing"), "{}", deck.text());
+    deck.press("3");
+    let title = find_on_screen(&deck, "DEAD");
+    point(&mut deck, Pointer::Click, title, 1_000);
+    assert!(deck.text().contains("sorted by DEAD ▼"), "{}", deck.text());
+}
+
+#[test]
+fn tabs_footer_keys_and_buttons_are_clicked_as_the_keys_they_name() {
+    for size in [(80, 24), (120, 40)] {
+        let mut deck = calm(size);
+        let name = if size.0 < 100 { "2Topi" } else { "2 Topics" };
+        let tab = find_on_screen(&deck, name);
+        point(&mut deck, Pointer::Click, tab, 1_000);
+        assert_eq!(deck.app.kind(), Kind::Topics, "{size:?}");
+        deck.press("3");
+        let key = find_on_screen(&deck, "r replay");
+        point(&mut deck, Pointer::Click, key, 1_000);
+        assert!(matches!(deck.app.dialog, Some(Dialog::Replay(_))), "{}", deck.text());
+        let row = find_on_screen(&deck, "Enter computes");
+        point(&mut deck, Pointer::Click, row, 1_000);
+        assert!(deck.app.dialog.is_some(), "what lies below a dialog is covered");
+        deck.press("'-2h enter");
+        let run = find_on_screen(&deck, "R Replay");
+        point(&mut deck, Pointer::Click, run, 100);
+        assert_eq!(deck.writes(), 0, "no sooner than a key\n{}", deck.text());
+        point(&mut deck, Pointer::Click, run, 1_000);
+        assert_eq!(deck.writes(), 1, "{}", deck.text());
+    }
+}
+
+#[test]
+fn the_wheel_moves_what_lies_under_the_pointer() {
+    let mut deck = calm((120, 40));
+    deck.press("5 enter");
+    let (x, y) = find_on_screen(&deck, "GROUP");
+    let groups = (x, y + 1);
+    let before = deck.app.place().lists[0].cursor.clone();
+    point(&mut deck, Pointer::Down, groups, 100);
+    assert_ne!(deck.app.place().lists[0].cursor, before);
+    assert_eq!(deck.app.place().pane, 1, "the focus stays");
+    deck.press("m");
+    assert_eq!(deck.effects.last(), Some(&Effect::Mouse(false)));
 }

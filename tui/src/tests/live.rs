@@ -193,6 +193,7 @@ fn the_terminal_is_as_before_after_a_stop() {
         interval_ms: 500,
         state_dir: dir.path().to_owned(),
         ascii: false,
+        mouse: false,
         utc: false,
         context: "live".to_owned(),
         namesrv,

@@ -11,7 +11,7 @@ use crate::fixtures;
 use crate::keymap::parse_key;
 use crate::screen::frame;
 use crate::theme::Theme;
-use crate::widget::Canvas;
+use crate::widget::{Canvas, Hit};
 
 /// A console with a clock and a list of what it asked for.
 pub struct Deck {
@@ -66,7 +66,7 @@ impl Deck {
             }
         }
         // Drawing remembers heights, as on a terminal.
-        let _ = buffer(&self.app);
+        self.app.hits = drawn(&self.app).1;
     }
 
     /// The frame.
@@ -98,12 +98,18 @@ fn answer(effect: &Effect) -> Option<Event> {
 
 /// Draws a console into a buffer whose colours are roles.
 pub fn buffer(app: &App) -> Buffer {
+    drawn(app).0
+}
+
+/// The same, with what can be clicked where.
+fn drawn(app: &App) -> (Buffer, Vec<(Rect, Hit)>) {
     let (w, h) = app.size;
     let mut buf = Buffer::empty(Rect::new(0, 0, w, h));
     let theme = Theme::of_roles();
-    let mut canvas = Canvas { buf: &mut buf, theme: &theme, stale: false };
+    let mut canvas = Canvas { buf: &mut buf, theme: &theme, stale: false, hits: Vec::new() };
     frame::draw(app, &mut canvas);
-    buf
+    let hits = std::mem::take(&mut canvas.hits);
+    (buf, hits)
 }
 
 /// The text of a frame.

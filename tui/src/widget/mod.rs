@@ -35,12 +35,27 @@ pub fn line_width(line: &[Seg]) -> usize {
     line.iter().map(|s| width(&s.1)).sum()
 }
 
+/// What a click on a part of the frame means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hit {
+    /// Keys by name, blank-separated.
+    Keys(String),
+    /// Sorts by a column's letter.
+    Sort(char),
+    /// A row of a pane's list. While a table is drawn, the first number is the list's address.
+    Row(usize, usize),
+    /// Nothing, and nothing of what lies below.
+    Cover,
+}
+
 /// A buffer, a theme, and whether everything drawn is old.
 pub struct Canvas<'a> {
     pub buf: &'a mut Buffer,
     pub theme: &'a Theme,
     /// Draws ordinary text in the role of stale figures.
     pub stale: bool,
+    /// Parts that can be clicked, in the order they were drawn.
+    pub hits: Vec<(Rect, Hit)>,
 }
 
 impl Canvas<'_> {

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use ratatui::layout::Rect;
 
 use super::text::{cut_end, cut_middle, pad_left, width};
-use super::{Canvas, Seg};
+use super::{Canvas, Hit, Seg};
 use crate::data::Fig;
 use crate::model::query::{Filter, Subject};
 use crate::theme::Role;
@@ -285,6 +285,8 @@ pub fn draw_body(
     let top = view.list.scroll(cursor, view.keys.len(), usize::from(body.height));
     for (line, index) in (top..view.keys.len()).take(usize::from(body.height)).enumerate() {
         let y = body.y + line as u16;
+        let list = std::ptr::from_ref(view.list) as usize;
+        c.hits.push((Rect { y, height: 1, ..body }, Hit::Row(list, index)));
         draw_row(c, Rect { y, height: 1, ..body }, &slots, view.columns, &row(index));
         if cursor == Some(index) {
             let sign = if view.focus { "▶" } else { "▸" };
@@ -303,7 +305,12 @@ fn header(c: &mut Canvas, area: Rect, view: &View, slots: &[Slot]) {
         let sorted = view.list.sort.is_some_and(|(letter, _)| Some(letter) == column.sort);
         let role = if sorted { Role::TextStrong } else { Role::TextDim };
         let title = aligned(column.title, column.align, slot.width, true);
-        c.put(area.x + slot.x, area.y, slot.width.min(room(area, slot.x)), &title, role);
+        let cells = slot.width.min(room(area, slot.x));
+        c.put(area.x + slot.x, area.y, cells, &title, role);
+        if let Some(letter) = column.sort.filter(|_| view.focus) {
+            let cell = Rect { x: area.x + slot.x, width: cells, height: 1, ..area };
+            c.hits.push((cell, Hit::Sort(letter)));
+        }
     }
 }
 
