@@ -24,7 +24,7 @@ use crate::place::{Asked, At, ClientsAt, Place, TraceAt};
 use crate::screen;
 use crate::widget::Hit;
 
-pub use line::{Input, InputKind, ask};
+pub use line::{Input, InputKind, ask, line_with};
 use overlay::Over;
 
 /// Refresh intervals that `+` and `-` step through.
@@ -299,6 +299,7 @@ fn on_answer(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Where(ticket, result) => screen::inspector::took(app, ticket, result),
         Event::Traced(ticket, result) => screen::trace::took(app, ticket, result),
         Event::Surveyed(ticket, result) => screen::asked::took(app, ticket, result),
+        Event::Told(text) => app.tell(text),
         Event::LastChange(text) => app.last_change = Some(text),
         Event::CannotAudit(why) => {
             app.read_only = Some(format!("read-only: {why}"));

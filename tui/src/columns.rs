@@ -13,7 +13,7 @@ use crate::model::life::Row as Lived;
 use crate::model::query::{self, Query, QueryError, Subject};
 use crate::model::trend::Trend;
 use crate::portable::base64;
-use crate::sheet::{self, Cell, Column, shown, value};
+use crate::sheet::{self, Cell, Column, Sheet, shown, value};
 use crate::survey::clients::Client;
 use crate::survey::timers::{Kind as TimerKind, Timer};
 use crate::survey::transactions::Half;
@@ -255,7 +255,7 @@ pub const MESSAGES: &[Column<Message>] = &[
 ];
 
 /// Properties as an object.
-fn properties(message: &Message) -> Value {
+pub fn properties(message: &Message) -> Value {
     let pairs = message.properties.iter().map(|(key, value)| (key.clone(), json!(value)));
     Value::Object(pairs.collect::<Map<String, Value>>())
 }
@@ -431,6 +431,11 @@ impl Listed for Message {
 impl Listed for Letter {
     const COLUMNS: &'static [Column<Self>] = LETTERS;
     const NAMES: &'static [&'static str] = &["keys", "tag", "origin", "unique_id"];
+}
+
+/// Rows as a sheet.
+pub fn sheet<T: Listed>(rows: Vec<&T>) -> Sheet {
+    Sheet::new(T::COLUMNS, rows)
 }
 
 /// Checks a condition over rows of a kind; the kinds of values are those of one row, if there is any.

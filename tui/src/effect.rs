@@ -1,5 +1,6 @@
 //! Everything that the console can ask for. Whoever runs it answers with events.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::data::Name;
@@ -88,6 +89,8 @@ pub enum Effect {
     Decide(Ticket, Box<Half>, Verdict, AuditNote),
     Steer(Ticket, Steer),
     Copy(String),
+    /// A file, its text, and how many rows that are.
+    Export(PathBuf, String, usize),
     /// Another theme, by name.
     Theme(String),
     /// Whether the console takes the mouse.

@@ -90,6 +90,8 @@ pub enum Event {
     ResendDone(Ticket, Option<String>),
     /// How the decision of a transaction ended.
     Decided(Ticket, ItemOutcome),
+    /// Something for the status row.
+    Told(String),
     /// Line for "last change".
     LastChange(String),
     /// Audit or ledger cannot be written: the session is read-only from here on.

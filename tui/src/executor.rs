@@ -19,6 +19,7 @@ use crate::data::Problem;
 use crate::data::plan::ItemOutcome;
 use crate::effect::{AuditNote, Effect, Steer};
 use crate::event::{Event, Ticket};
+use crate::export;
 use crate::journal::{Item, Plan, Running, Stage};
 use crate::ledger::Ledger;
 use crate::messages;
@@ -132,6 +133,13 @@ impl Executor {
             Effect::Decide(ticket, half, verdict, note) => {
                 self.handle
                     .spawn(async move { decide::run(&me, ticket, &half, verdict, &note).await });
+            }
+            Effect::Export(file, text, rows) => {
+                let out = self.out.clone();
+                self.handle.spawn_blocking(move || {
+                    let told = export::write(&file, &text, rows);
+                    let _ = out.send(Event::Told(told)); // nobody reads it any more: the console has ended
+                });
             }
             // The loop's own.
             Effect::Copy(_)

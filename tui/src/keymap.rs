@@ -80,6 +80,11 @@ pub enum Action {
     Scan,
     CopyId,
     CopyBody,
+    CopyRow,
+    CopyProperties,
+    /// The equivalent one-shot command.
+    CopyCommand,
+    Export,
 }
 
 /// Where a binding holds.
@@ -173,6 +178,11 @@ pub const TABLE: &[Binding] = &[
     b(A::TabNext, "tab.next", &["}"], at(K::Message), "next tab", 10),
     b(A::TabPrev, "tab.prev", &["{"], at(K::Message), "previous tab", 0),
     b(A::CopyBody, "copy.body", &["y b"], at(K::Message), "copy body", 14),
+    b(A::CopyProperties, "copy.properties", &["y p"], at(K::Message), "copy properties", 0),
+    b(A::CopyBody, "copy.body", &["y b"], at(K::Messages), "copy body", 0),
+    b(A::CopyProperties, "copy.properties", &["y p"], at(K::Messages), "copy properties", 0),
+    b(A::CopyBody, "copy.body", &["y b"], at(K::Dead), "copy body", 0),
+    b(A::CopyProperties, "copy.properties", &["y p"], at(K::Dead), "copy properties", 0),
     b(A::OpenTrace, "open.trace", &["o T"], at(K::Message), "trace", 15),
     b(A::OpenTrace, "open.trace", &["o T"], at(K::Messages), "trace", 15),
     b(A::OpenTrace, "open.trace", &["o T"], at(K::Dead), "trace", 16),
@@ -220,6 +230,9 @@ pub const TABLE: &[Binding] = &[
     b(A::Filter, "filter", &["/"], List, "filter", 30),
     b(A::Sort, "sort", &["s"], Order, "sort", 31),
     b(A::Reverse, "sort.reverse", &["S"], Order, "reverse the order", 0),
+    b(A::CopyRow, "copy.row", &["y r"], Global, "copy row as JSON", 0),
+    b(A::CopyCommand, "copy.command", &["y c"], Global, "copy as command", 0),
+    b(A::Export, "export", &["e"], Global, "export", 40),
     b(A::Details, "details", &["i"], List, "details", 33),
     b(A::CopyId, "copy.id", &["y i"], List, "copy name or id", 36),
     b(A::Mark, "mark", &["space"], Marks, "mark", 20),

@@ -15,6 +15,7 @@ mod dialog;
 pub mod effect;
 mod event;
 mod executor;
+mod export;
 #[cfg(test)]
 mod fixtures;
 pub mod hands;

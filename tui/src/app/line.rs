@@ -46,6 +46,8 @@ pub enum InputKind {
     Trace,
     /// `:`
     Command,
+    /// A file to write what is shown to.
+    Export,
 }
 
 /// Opens the line with the filter in force.
@@ -57,6 +59,11 @@ pub(super) fn open_filter(app: &mut App) {
 /// Opens the line for something else than a filter.
 pub fn ask(app: &mut App, kind: InputKind) {
     app.input = Some(Input { kind, field: Field::default(), error: None, chosen: None });
+}
+
+/// Opens the line with a text in it.
+pub fn line_with(app: &mut App, kind: InputKind, text: &str) {
+    app.input = Some(Input { kind, field: Field::with(text), error: None, chosen: None });
 }
 
 /// Takes a key of the line.
@@ -168,6 +175,7 @@ fn enter(app: &mut App) -> Vec<Effect> {
             }
             done
         }
+        InputKind::Export => screen::taken::export(app, input.field.text()),
         InputKind::Trace => screen::trace::typed(app, input.field.text()),
         kind => screen::messages::jump(app, kind, input.field.text()),
     };

@@ -60,7 +60,7 @@ fn all(app: &App) -> &[BrokerRow] {
 }
 
 /// Masters in order, each with its slaves below.
-fn shown(app: &App) -> Vec<&BrokerRow> {
+pub fn shown(app: &App) -> Vec<&BrokerRow> {
     let list = &app.place().lists[0];
     let mut masters: Vec<&BrokerRow> = all(app).iter().filter(|b| b.id == 0).collect();
     masters.sort_by(|a, b| a.name.cmp(&b.name));

@@ -63,7 +63,8 @@ fn heard(at: &ClientsAt, all: &Clients, client: &Client) -> Fig<i64> {
     }
 }
 
-fn shown<'a>(app: &App, at: &'a ClientsAt) -> Vec<&'a Client> {
+/// Rows that the filter shows, in order.
+pub fn shown<'a>(app: &App, at: &'a ClientsAt) -> Vec<&'a Client> {
     let Some(all) = at.all.part.get() else { return Vec::new() };
     let list = &app.place().lists[0];
     let mut out = list.pick(&all.rows);

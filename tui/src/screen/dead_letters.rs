@@ -51,7 +51,8 @@ fn all_groups(app: &App) -> &[DeadGroup] {
     app.picture().dead.get().map_or(&[], Vec::as_slice)
 }
 
-fn groups(app: &App) -> Vec<&DeadGroup> {
+/// Groups that the filter shows, in order.
+pub fn groups(app: &App) -> Vec<&DeadGroup> {
     let list = &app.place().lists[0];
     let mut out = list.pick(all_groups(app));
     match list.sort {
@@ -93,7 +94,8 @@ pub fn letters_of<'a>(app: &'a App, group: &Name, list: &List) -> Vec<&'a Letter
     out
 }
 
-fn letters(app: &App) -> Vec<&Letter> {
+/// Letters of the chosen group that the filter shows, in order.
+pub fn letters(app: &App) -> Vec<&Letter> {
     group(app).map(|g| letters_of(app, &g, &app.place().lists[1])).unwrap_or_default()
 }
 

@@ -364,6 +364,7 @@ fn draw_status(app: &App, c: &mut Canvas, area: Rect, alerts: &[Seg]) {
             InputKind::ToOffset => "go to offset",
             InputKind::Trace => "id or key",
             InputKind::Command => ":",
+            InputKind::Export => "export to",
         };
         let used = c.put(area.x + 1, area.y, 20, &format!("{label} "), Role::TextStrong);
         let x = area.x + 1 + used;
@@ -417,6 +418,7 @@ pub fn shown_keys(app: &App) -> Vec<(String, String)> {
             InputKind::ToTime | InputKind::ToOffset => ["go there", "cancel"],
             InputKind::Trace => ["find", "cancel"],
             InputKind::Command => ["run", "cancel"],
+            InputKind::Export => ["write it", "cancel"],
         };
         return vec![("Enter".to_owned(), enter.to_owned()), ("Esc".to_owned(), esc.to_owned())];
     }

@@ -15,6 +15,7 @@ use crate::keymap::Action;
 use crate::model::query::{Query, QueryError};
 use crate::model::query_message;
 use crate::place::{At, MessagesAt};
+use crate::sheet::Sheet;
 use crate::theme::Role;
 use crate::widget::table::{self, Cell, Column, Row, SortKey, View, cell, fig, sort_rows};
 use crate::widget::{Canvas, Seg, inside, rows, seg};
@@ -118,6 +119,16 @@ pub fn keys(app: &App, group: &Name) -> Vec<String> {
         CLIENTS => clients(app, group).iter().map(|c| c.id.to_string()).collect(),
         RETRY => ladder::levels_shown(app).iter().map(|l| l.level.to_string()).collect(),
         _ => letters(app, group).iter().map(|l| l.key()).collect(),
+    }
+}
+
+/// The rows of the open tab.
+pub fn sheet(app: &App, group: &Name) -> Sheet {
+    match app.place().tab {
+        QUEUES => columns::sheet(queues(app, group)),
+        CLIENTS => columns::sheet(clients(app, group)),
+        RETRY => columns::sheet(ladder::levels_shown(app)),
+        _ => columns::sheet(letters(app, group)),
     }
 }
 

@@ -82,7 +82,8 @@ pub fn shown<'a>(app: &App, all: &'a [GroupRow]) -> Vec<&'a GroupRow> {
     rows
 }
 
-fn all(app: &App) -> &[GroupRow] {
+/// All rows of the picture.
+pub fn all(app: &App) -> &[GroupRow] {
     app.picture().groups.get().map_or(&[], Vec::as_slice)
 }
 

@@ -91,7 +91,6 @@ pub fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::NextView => view(app),
         Action::Older => return step(app, 1),
         Action::Newer => return step(app, -1),
-        Action::CopyBody => return copy(app),
         _ => {}
     }
     Vec::new()
@@ -152,15 +151,6 @@ fn step(app: &mut App, by: isize) -> Vec<Effect> {
     at.ticket = ticket;
     let place = Effect::FindWhere(ticket, Arc::clone(at.message()));
     std::iter::once(place).chain(trace(app)).collect()
-}
-
-fn copy(app: &mut App) -> Vec<Effect> {
-    let At::Message(at) = &app.place().at else { return Vec::new() };
-    let Ok(text) = std::str::from_utf8(&at.message().body) else {
-        app.tell("the body is not text: nothing copied");
-        return Vec::new();
-    };
-    vec![Effect::Copy(text.to_owned())]
 }
 
 /// Scrolls the body or the properties.

@@ -64,7 +64,8 @@ fn everyone(app: &App) -> Fig<u64> {
     }
 }
 
-fn groups(app: &App) -> Vec<&LadderGroup> {
+/// Rows that the filter shows, in order.
+pub fn groups(app: &App) -> Vec<&LadderGroup> {
     let all = ladder(app).map_or(&[][..], |l| l.groups.as_slice());
     let mut rows = app.place().lists[0].pick(all);
     rows.sort_by_key(|g| std::cmp::Reverse(waiting(g).value().copied().unwrap_or(0)));

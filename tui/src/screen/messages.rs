@@ -44,7 +44,8 @@ const WIDE_COLUMNS: &[Column] = &[
 /// Bytes of a body that its preview looks at.
 const PREVIEW_BYTES: usize = 400;
 
-fn shown<'a>(app: &App, at: &'a MessagesAt) -> Vec<&'a Message> {
+/// Rows that the filter shows, in order.
+pub fn shown<'a>(app: &App, at: &'a MessagesAt) -> Vec<&'a Message> {
     match &at.page {
         Some(Ok(page)) => app.place().lists[0].pick(&page.messages),
         _ => Vec::new(),

@@ -18,6 +18,7 @@ pub mod messages;
 pub mod overview;
 pub mod parts;
 pub mod queues;
+pub mod taken;
 pub mod timers;
 pub mod topics;
 pub mod trace;
@@ -25,7 +26,7 @@ pub mod transactions;
 
 use ratatui::layout::Rect;
 
-use crate::app::App;
+use crate::app::{App, InputKind, line_with};
 use crate::data::{Name, Part};
 use crate::dialog::Dialog;
 use crate::effect::{Effect, Watch};
@@ -118,6 +119,13 @@ pub fn act(app: &mut App, action: Action) -> Vec<Effect> {
         }
         (_, Action::OpenTrace) => open_trace(app),
         (_, Action::CopyId) => copy_id(app),
+        (_, Action::CopyRow | Action::CopyCommand | Action::CopyBody | Action::CopyProperties) => {
+            taken::copy(app, action)
+        }
+        (_, Action::Export) => {
+            line_with(app, InputKind::Export, &taken::file_name(app));
+            Vec::new()
+        }
         (Kind::Trace, _) => trace::act(app, action),
         (_, Action::Scan) => {
             app.tell("splitting the delay levels by group…");

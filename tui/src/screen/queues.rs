@@ -44,7 +44,8 @@ fn messages(q: &QueueRow) -> Fig<u64> {
     }
 }
 
-fn shown<'a>(app: &'a App, topic: &Name) -> Vec<&'a QueueRow> {
+/// Rows that the filter shows, in order.
+pub fn shown<'a>(app: &'a App, topic: &Name) -> Vec<&'a QueueRow> {
     let list = &app.place().lists[0];
     let queues = part(app, topic).get().map_or(&[][..], |d| d.queues.as_slice());
     let mut rows = list.pick(queues);

@@ -40,7 +40,8 @@ fn key(timer: &Timer) -> String {
     format!("{}\u{1f}{}\u{1f}{}", timer.unique_id, timer.due_ms, timer.topic)
 }
 
-fn shown<'a>(app: &App, at: &'a Asked<Timers>) -> Vec<&'a Timer> {
+/// Rows that the filter shows, in order.
+pub fn shown<'a>(app: &App, at: &'a Asked<Timers>) -> Vec<&'a Timer> {
     let Some(all) = at.part.get() else { return Vec::new() };
     let list = &app.place().lists[0];
     let mut out = list.pick(&all.rows);

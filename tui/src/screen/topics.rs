@@ -30,7 +30,8 @@ fn all(app: &App) -> &[TopicRow] {
     app.picture().topics.get().map_or(&[], Vec::as_slice)
 }
 
-fn shown(app: &App) -> Vec<&TopicRow> {
+/// Rows that the filter shows, in order.
+pub fn shown(app: &App) -> Vec<&TopicRow> {
     let place = app.place();
     let list = &place.lists[0];
     let mut rows = list.pick(all(app).iter().filter(|t| place.show_all || !t.system));

@@ -7,6 +7,7 @@ use ratatui::layout::Rect;
 use super::current;
 use super::parts::{pair, sentence};
 use crate::app::{App, InputKind, ask};
+use crate::columns;
 use crate::data::Problem;
 use crate::effect::Effect;
 use crate::event::Ticket;
@@ -14,6 +15,7 @@ use crate::format;
 use crate::keymap::Action;
 use crate::model::life::{self, Ended, Row as Lived};
 use crate::place::{At, TraceAt};
+use crate::sheet::Sheet;
 use crate::survey::trace::Life;
 use crate::theme::Role;
 use crate::widget::table::{self, Cell, Column, List, Row, View, cell};
@@ -117,6 +119,12 @@ fn shown(found: Option<&Result<Box<Life>, Problem>>, list: &List) -> Vec<(usize,
     }
     list.undecided.set(undecided);
     out
+}
+
+/// The rows that are shown.
+pub fn sheet(app: &App, at: &TraceAt) -> Sheet {
+    let rows = shown(at.found.as_ref(), &app.place().lists[0]);
+    columns::sheet(rows.iter().map(|(_, row)| row).collect())
 }
 
 /// Why there is nothing to show, when that is so.

@@ -38,7 +38,7 @@ fn key(half: &Half) -> String {
 }
 
 /// Undecided ones, then given-up ones.
-fn shown<'a>(app: &App, at: &'a Asked<Transactions>) -> (Vec<&'a Half>, Vec<&'a Half>) {
+pub fn shown<'a>(app: &App, at: &'a Asked<Transactions>) -> (Vec<&'a Half>, Vec<&'a Half>) {
     let all = at.part.get().map_or(&[][..], |all| all.halves.as_slice());
     app.place().lists[0].pick(all).into_iter().partition(|half| !half.given_up)
 }

@@ -649,3 +649,63 @@ fn the_wheel_moves_what_lies_under_the_pointer() {
     deck.press("m");
     assert_eq!(deck.effects.last(), Some(&Effect::Mouse(false)));
 }
+
+/// The text that was copied last.
+fn copied(deck: &Deck) -> &str {
+    let last = deck.effects.iter().rev().find_map(|effect| match effect {
+        Effect::Copy(text) => Some(text.as_str()),
+        _ => None,
+    });
+    last.unwrap_or_default()
+}
+
+#[test]
+fn a_row_is_copied_as_json_with_what_is_not_known_and_why() {
+    let mut deck = calm((80, 24));
+    deck.press("3 / 'lag!=1 enter y r");
+    let row: serde_json::Value = serde_json::from_str(copied(&deck)).unwrap();
+    assert_eq!(
+        (row["name"].as_str(), row["lag"].as_u64()),
+        (Some("payments-settle"), Some(96_104))
+    );
+    deck.press("esc / 'audit enter y r");
+    let row: serde_json::Value = serde_json::from_str(copied(&deck)).unwrap();
+    assert!(row["lag"].is_null() && row["lag_why"].is_string(), "{row}");
+    deck.press("esc 1 j y r");
+    assert!(copied(&deck).contains("\"name\":\"billing\""), "{}", copied(&deck));
+}
+
+#[test]
+fn every_place_is_repeated_by_one_command_line() {
+    for (name, keys) in PLACES {
+        let mut deck = calm((80, 24));
+        deck.press(keys);
+        deck.press("y c");
+        assert!(copied(&deck).starts_with("mqdeck --namesrv "), "{name}: {}", copied(&deck));
+    }
+    let mut deck = calm((80, 24));
+    deck.press("3 / 'lag>1k enter y c");
+    assert!(copied(&deck).ends_with(" groups list --filter 'lag>1k'"), "{}", copied(&deck));
+}
+
+#[test]
+fn what_is_shown_is_exported_in_the_form_of_the_file_s_name() {
+    let mut deck = calm((80, 24));
+    deck.press("3 e");
+    assert!(deck.text().contains("export to [ mqdeck-groups-20260314"), "{}", deck.text());
+    for (file, begins) in [
+        ("a.csv", "name,type,lag"),
+        ("a.jsonl", "{\"behind"),
+        ("a.json", "[\n"),
+        ("a.txt", "GROUP"),
+    ] {
+        deck.press(&format!("esc / 'bill enter e ctrl+u '{file} enter"));
+        let Some(Effect::Export(path, text, rows)) = deck.effects.last() else {
+            panic!("{}", deck.text())
+        };
+        assert_eq!((path.to_str(), *rows), (Some(file), 1));
+        assert!(text.starts_with(begins) && text.contains("billing"), "{text}");
+    }
+    deck.press("e ctrl+u 'a.xml enter");
+    assert!(deck.text().contains("a name ends in .jsonl"), "{}", deck.text());
+}
