@@ -1,6 +1,6 @@
 //! `mqdeck themes`: which there are, and what is wrong with them.
 
-use tui::theme::Theme;
+use tui::theme::{CONTRAST_MIN, Theme};
 
 use super::list;
 use crate::args::{Pick, Themes, ThemesAction};
@@ -13,6 +13,29 @@ struct Row {
     name: String,
     origin: String,
     fault: Option<String>,
+    faint: Vec<String>,
+    unset: Vec<String>,
+}
+
+impl Row {
+    fn new(name: &str, origin: String, theme: Result<Theme, String>) -> Self {
+        let name = name.to_owned();
+        let theme = match theme {
+            Ok(theme) => theme,
+            Err(fault) => {
+                let (faint, unset) = (Vec::new(), Vec::new());
+                return Self { name, origin, fault: Some(fault), faint, unset };
+            }
+        };
+        let faint = theme.faint(CONTRAST_MIN).into_iter();
+        Self {
+            name,
+            origin,
+            fault: None,
+            faint: faint.map(|(role, contrast)| format!("{role} {contrast:.1}:1")).collect(),
+            unset: theme.unset().into_iter().map(str::to_owned).collect(),
+        }
+    }
 }
 
 const COLUMNS: &[Column<Row>] = &[
@@ -23,15 +46,16 @@ const COLUMNS: &[Column<Row>] = &[
         title: "FAULT",
         cell: |r| Cell::Text(r.fault.clone().unwrap_or_default()),
     },
+    Column { field: "faint", title: "HARD TO READ", cell: |r| Cell::List(r.faint.clone()) },
+    Column { field: "unset", title: "NOT SET", cell: |r| Cell::List(r.unset.clone()) },
 ];
 
 /// Lists or checks themes.
 pub fn run(form: Form, themes: &Themes) -> anyhow::Result<Code> {
     let mut found: Vec<Row> = tui::theme::shipped_names()
-        .map(|name| Row {
-            name: name.to_owned(),
-            origin: "shipped".to_owned(),
-            fault: Theme::shipped(name).err().map(|error| error.to_string()),
+        .map(|name| {
+            let theme = Theme::shipped(name).map_err(|error| error.to_string());
+            Row::new(name, "shipped".to_owned(), theme)
         })
         .collect();
     found.extend(own()?);
@@ -58,11 +82,10 @@ fn own() -> anyhow::Result<Vec<Row>> {
         if path.extension().is_none_or(|ext| ext != "toml") {
             continue;
         }
-        let fault = match std::fs::read_to_string(&path) {
-            Ok(text) => Theme::parse(name, &text).err().map(|error| error.to_string()),
-            Err(error) => Some(error.to_string()),
-        };
-        found.push(Row { name: name.to_owned(), origin: path.display().to_string(), fault });
+        let theme = std::fs::read_to_string(&path).map_err(|error| error.to_string());
+        let theme =
+            theme.and_then(|text| Theme::parse(name, &text).map_err(|error| error.to_string()));
+        found.push(Row::new(name, path.display().to_string(), theme));
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)

@@ -297,6 +297,9 @@ impl Wardrobe {
     fn theme(&self, name: Option<&str>) -> (Theme, Option<String>) {
         let file = name.and_then(|name| self.own(name));
         let (theme, told) = Theme::choose(name, file.as_deref(), self.no_color);
+        if let Some(told) = &told {
+            tracing::warn!("{told}");
+        }
         (theme.reduced(self.depth), told)
     }
 
@@ -392,14 +395,15 @@ impl<W: Write> Loop<'_, W> {
         Ok(None)
     }
 
-    /// Puts another theme on.
+    /// Puts another theme on; one that cannot be used is told and changes nothing.
     fn dress(&mut self, name: &str) -> Result<(), ConsoleError> {
         let (theme, told) = self.wardrobe.theme(Some(name));
-        self.presenter.theme = theme;
-        self.presenter.repaint()?;
         if let Some(told) = told {
             self.app.tell(told);
+            return Ok(());
         }
+        self.presenter.theme = theme;
+        self.presenter.repaint()?;
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 
 use ratatui::style::{Color, Modifier, Style};
 
+use crate::model::contrast::{Rgb, contrast};
 use crate::model::near::nearest;
 
 macro_rules! roles {
@@ -53,7 +54,25 @@ const BASES_MAX: usize = 4;
 #[derive(Clone, Debug)]
 pub struct Theme {
     styles: Vec<Style>,
+    /// Roles that a file has set.
+    set: Vec<bool>,
 }
+
+/// Least contrast of text, and of the themes made for it.
+pub const CONTRAST_MIN: f64 = 4.5;
+pub const CONTRAST_HIGH: f64 = 7.0;
+/// Roles of lines, areas and charts.
+const NOT_TEXT: [Role; 9] = [
+    Role::Background,
+    Role::Border,
+    Role::BorderFocus,
+    Role::Gauge,
+    Role::GaugeMark,
+    Role::Series1,
+    Role::Series2,
+    Role::Series3,
+    Role::Series4,
+];
 
 /// Names of the shipped themes.
 pub fn shipped_names() -> impl Iterator<Item = &'static str> {
@@ -83,7 +102,7 @@ impl Theme {
     /// # Errors
     /// An unknown name, or a file that is not a theme.
     pub fn shipped(name: &str) -> Result<Self, ThemeError> {
-        let mut theme = Self { styles: vec![Style::new(); Role::ALL.len()] };
+        let mut theme = Self::blank();
         theme.apply_shipped(name, 0)?;
         Ok(theme)
     }
@@ -93,7 +112,7 @@ impl Theme {
     /// # Errors
     /// Names the line and what is wrong with it.
     pub fn parse(file: &str, text: &str) -> Result<Self, ThemeError> {
-        let mut theme = Self { styles: vec![Style::new(); Role::ALL.len()] };
+        let mut theme = Self::blank();
         theme.apply(file, text, 0)?;
         Ok(theme)
     }
@@ -121,17 +140,56 @@ impl Theme {
         Self::shipped("dark").expect("the shipped themes are checked by a test")
     }
 
+    fn blank() -> Self {
+        Self { styles: vec![Style::new(); Role::ALL.len()], set: vec![false; Role::ALL.len()] }
+    }
+
     /// The look of a role.
     pub fn style(&self, role: Role) -> Style {
         self.styles[role as usize]
     }
 
+    /// Text that is hard to read: roles with the contrast of their colour on its background, below
+    /// `least`. Colours that are the terminal's own cannot be judged and are left out.
+    pub fn faint(&self, least: f64) -> Vec<(String, f64)> {
+        let ground = self.style(Role::Background).bg.and_then(rgb);
+        let mut pairs: Vec<(String, Option<Rgb>, Option<Rgb>)> = Role::ALL
+            .iter()
+            .filter(|(role, _)| !NOT_TEXT.contains(role))
+            .map(|(role, name)| {
+                let style = self.style(*role);
+                ((*name).to_owned(), style.fg.and_then(rgb), style.bg.map_or(ground, rgb))
+            })
+            .collect();
+        // Ordinary text stands on the row of the cursor too, which lays its background under it.
+        if let (Some(row), None) = (self.style(Role::CursorRow).bg, self.style(Role::CursorRow).fg)
+        {
+            let texts = Role::ALL.iter().filter(|(role, _)| !NOT_TEXT.contains(role));
+            let ordinary = texts.filter(|(role, _)| {
+                let bg = self.style(*role).bg;
+                bg.is_none() || bg == self.style(Role::Background).bg
+            });
+            pairs.extend(ordinary.map(|(role, name)| {
+                (format!("{name} on cursor_row"), self.style(*role).fg.and_then(rgb), rgb(row))
+            }));
+        }
+        let judged =
+            pairs.into_iter().filter_map(|(name, fg, bg)| Some((name, contrast(fg?, bg?))));
+        judged.filter(|(_, contrast)| *contrast < least).collect()
+    }
+
+    /// Roles that no line of the theme or of what it inherits sets.
+    pub fn unset(&self) -> Vec<&'static str> {
+        let unset = Role::ALL.iter().filter(|(role, _)| !self.set[*role as usize]);
+        unset.map(|(_, name)| *name).collect()
+    }
+
     /// A theme in which every role is its own colour: tests read roles back from a buffer.
     #[cfg(test)]
     pub fn of_roles() -> Self {
-        let styles =
+        let styles: Vec<Style> =
             (0..Role::ALL.len()).map(|i| Style::new().fg(Color::Indexed(i as u8))).collect();
-        Self { styles }
+        Self { set: vec![true; styles.len()], styles }
     }
 
     /// Maps every colour to what the terminal can show.
@@ -177,6 +235,7 @@ impl Theme {
             let role = role.ok_or_else(|| faulty(line_of(text, key), unknown_role(key)))?;
             let style = style(value, palette).map_err(|e| faulty(line_of(text, key), e))?;
             self.styles[role as usize] = style;
+            self.set[role as usize] = true;
         }
         Ok(())
     }
@@ -292,6 +351,15 @@ fn reduce(color: Color, depth: Depth) -> Color {
     }
 }
 
+/// Its parts, where they do not depend on the terminal's own palette.
+fn rgb(color: Color) -> Option<Rgb> {
+    match color {
+        Color::Rgb(r, g, b) => Some((r, g, b)),
+        Color::Indexed(i) if i >= 16 => Some(indexed(i)),
+        _ => None,
+    }
+}
+
 fn indexed(i: u8) -> (u8, u8, u8) {
     if i >= 232 {
         let v = 8 + (i - 232) * 10;
@@ -322,10 +390,19 @@ mod tests {
     fn every_shipped_theme_sets_every_role() {
         for (name, _) in SHIPPED {
             let theme = Theme::shipped(name).unwrap();
-            for (role, role_name) in Role::ALL {
-                let plain = ["text", "background"].contains(role_name) || *name == "mono";
-                assert!(plain || theme.style(*role) != Style::new(), "{name}: {role_name}");
-            }
+            assert_eq!(theme.unset(), [""; 0], "{name}");
+        }
+    }
+
+    #[test]
+    fn every_shipped_theme_can_be_read() {
+        for (name, _) in SHIPPED {
+            let high = name.starts_with("contrast-");
+            let least = if high { CONTRAST_HIGH } else { CONTRAST_MIN };
+            assert_eq!(Theme::shipped(name).unwrap().faint(least), [], "{name}");
+        }
+        for name in ["dark", "light", "contrast-dark", "contrast-light", "cb-safe"] {
+            assert_ne!(Theme::shipped(name).unwrap().faint(22.0), [], "{name} is judged at all");
         }
     }
 
