@@ -210,3 +210,38 @@ fn a_group_is_replayed_by_typing_how_far() {
     console.run_key("R", "Esc Close");
     wait_for("five messages once more", || play.taken() == 10);
 }
+
+#[test]
+fn answers_of_the_terminal_are_no_keys_and_its_modes_come_back() {
+    let home = TempDir::new().unwrap();
+    let mut console = Console::start(home.path());
+    console.namesrv();
+    let mouse = |console: &Console| {
+        console.screen.lock().unwrap().screen().mouse_protocol_mode()
+            != vt100::MouseProtocolMode::None
+    };
+    assert!(mouse(&console), "the console takes the mouse");
+    // As it should be, and with its Esc by itself: "1" and the slashes would be keys of the console.
+    console.press("\x1b]11;rgb:ffff/ffff/ffff\x07");
+    for piece in ["\x1b", "]1", "1;rgb:1e1e/2020", "/2424\x1b", "\\"] {
+        console.press(piece);
+    }
+    console.press("3");
+    console.shows("┌ Groups ");
+    console.press("?");
+    console.shows("type to search");
+    console.press("\x1b");
+    console.shows("/ filter");
+    console.press(":qui\t\r");
+    console.shows("Quit mqdeck?");
+    console.press("q");
+    wait_for("the end", || console.child.try_wait().unwrap().is_some());
+    wait_for("the terminal as it was", || {
+        let guard = console.screen.lock().unwrap();
+        let screen = guard.screen();
+        !screen.alternate_screen()
+            && !screen.hide_cursor()
+            && !screen.bracketed_paste()
+            && screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None
+    });
+}

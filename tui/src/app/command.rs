@@ -6,7 +6,7 @@
 use super::{Action, App, act};
 use crate::data::Name;
 use crate::dialog::Dialog;
-use crate::effect::{Effect, Exit};
+use crate::effect::Effect;
 use crate::event::{Code, Key};
 use crate::keymap::{self, Kind};
 use crate::model::clock::TimeMode;
@@ -60,7 +60,7 @@ pub const COMMANDS: &[Command] = &[
     c("theme", Argument::Theme, "another theme"),
     c("ro", Argument::None, "refuse changes"),
     c("rw", Argument::None, "allow changes again"),
-    c("quit", Argument::None, "end mqdeck"),
+    c("quit", Argument::None, "end mqdeck, asks first"),
 ];
 
 /// Settings that `:set` knows, with their values.
@@ -186,7 +186,10 @@ pub fn run(app: &mut App, line: &str) -> Result<Vec<Effect>, String> {
 fn bare(app: &mut App, name: &str) -> Result<Vec<Effect>, String> {
     match name {
         "" => return Ok(Vec::new()),
-        "quit" => return Ok(vec![Effect::Exit(Exit::Quit)]),
+        "quit" => {
+            app.dialog = Some(Dialog::quit(&app.ctx(), app.session.embedded.is_some()));
+            return Ok(Vec::new());
+        }
         "ro" => {
             app.read_only.get_or_insert_with(|| BY_COMMAND.to_owned());
             return Ok(Vec::new());

@@ -35,8 +35,7 @@ fn under(app: &App, x: u16, y: u16) -> Option<Hit> {
 
 /// Takes what the mouse did.
 pub(super) fn took(app: &mut App, pointer: Pointer, (x, y): (u16, u16)) -> Vec<Effect> {
-    let Some(hit) = under(app, x, y) else { return Vec::new() };
-    match (pointer, hit) {
+    match (pointer, under(app, x, y).unwrap_or(Hit::Plain)) {
         (Pointer::Click, Hit::Keys(names)) => press(app, &names),
         (Pointer::Click, Hit::Sort(letter)) => {
             list::sort_by(app, letter);
@@ -44,7 +43,7 @@ pub(super) fn took(app: &mut App, pointer: Pointer, (x, y): (u16, u16)) -> Vec<E
         }
         (Pointer::Click, Hit::Row(pane, index)) => click(app, pane, index),
         (Pointer::Up | Pointer::Down, Hit::Row(pane, _)) => wheel(app, pointer, pane),
-        (Pointer::Up | Pointer::Down, _) if app.kind() == Kind::Message => {
+        (Pointer::Up | Pointer::Down, Hit::Plain) if app.kind() == Kind::Message => {
             let action = if pointer == Pointer::Up { Action::Up } else { Action::Down };
             (0..WHEEL_ROWS).for_each(|_| list::moved(app, action));
             Vec::new()

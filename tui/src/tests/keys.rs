@@ -469,6 +469,8 @@ fn a_command_line_completes_runs_and_names_what_is_wrong() {
     }
     deck.press(": 'group space 'nobody enter");
     assert!(deck.text().contains("there is no group \"nobody\""), "{}", deck.text());
+    deck.press("esc : 'quit enter");
+    assert!(matches!(deck.app.dialog, Some(Dialog::Quit(_))), "{}", deck.text());
     deck.press("esc : 'set space 'time space 'utc enter");
     assert!(deck.text().contains("UTC"), "{}", deck.text());
 }
@@ -648,6 +650,13 @@ fn the_wheel_moves_what_lies_under_the_pointer() {
     assert_eq!(deck.app.place().pane, 1, "the focus stays");
     deck.press("m");
     assert_eq!(deck.effects.last(), Some(&Effect::Mouse(false)));
+    let mut deck = calm((60, 16));
+    deck.press("2 enter enter enter");
+    let before = deck.text();
+    point(&mut deck, Pointer::Down, (10, 9), 100);
+    let crate::place::At::Message(at) = &deck.app.place().at else { panic!("{before}") };
+    assert!(at.scroll > 0, "{}", deck.text());
+    assert!(at.lines.get() > at.page.get(), "the body is longer than the screen");
 }
 
 /// The text that was copied last.

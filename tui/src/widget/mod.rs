@@ -44,6 +44,8 @@ pub enum Hit {
     Sort(char),
     /// A row of a pane's list. While a table is drawn, the first number is the list's address.
     Row(usize, usize),
+    /// Text that means nothing by itself.
+    Plain,
     /// Nothing, and nothing of what lies below.
     Cover,
 }
