@@ -13,6 +13,16 @@ pub mod engine;
 pub mod net;
 pub mod protocol;
 
+#[cfg(feature = "mutants")]
+pub mod mutant;
+#[cfg(not(feature = "mutants"))]
+#[allow(dead_code)]
+mod mutant;
+
+/// The deterministic simulator.
+#[cfg(feature = "sim")]
+pub mod sim;
+
 #[cfg(feature = "sim")]
 pub mod broker;
 #[cfg(not(feature = "sim"))]

@@ -40,6 +40,8 @@ pub use alone::NameServerAlone;
 use register::Registrar;
 #[cfg(feature = "sim")]
 pub use shell::committer;
+#[cfg(feature = "sim")]
+pub(crate) use shell::tell_readers;
 use shell::{BrokerService, NameFiles, NamesrvService, Pool};
 use threads::Threads;
 
@@ -142,7 +144,7 @@ impl Engine {
         let store_config = store_config(&config, &levels);
         let store = Arc::new(Store::open(Arc::new(Disk), store_config, Arc::clone(&clock))?);
         let port = local_port(&listeners.main);
-        let broker = broker(&config, levels, &store, &clock, port)?;
+        let broker = broker(&config, levels, &store, &clock, port, memory_bytes())?;
         Self::run(config, runtime, Sockets { listeners, tls }, broker, store, clock)
     }
 
@@ -336,7 +338,8 @@ fn reachable(listen: IpAddr) -> IpAddr {
     }
 }
 
-fn store_config(config: &EngineConfig, levels: &Levels) -> StoreConfig {
+/// What of the configuration is the store's.
+pub(crate) fn store_config(config: &EngineConfig, levels: &Levels) -> StoreConfig {
     let broker = &config.broker;
     let habits = settings::habits(broker);
     StoreConfig {
@@ -361,12 +364,15 @@ fn store_config(config: &EngineConfig, levels: &Levels) -> StoreConfig {
     }
 }
 
-fn broker(
+/// A broker over an open store, with everything that it remembers of earlier runs. `memory` is what
+/// this process may use, in bytes.
+pub(crate) fn broker(
     config: &EngineConfig,
     levels: Levels,
     store: &Arc<Store>,
     clock: &Arc<dyn Clock>,
     port: u16,
+    memory: u64,
 ) -> Result<Arc<Broker>, EngineError> {
     let (stored_topics, stored_groups) = task::persist::load_tables(store)?;
     let table_ms = stored_topics.data_version.timestamp;
@@ -380,7 +386,7 @@ fn broker(
         addr,
         is_local: config.listen.is_loopback(),
         levels,
-        memory_window: memory_bytes() / 10 * 4,
+        memory_window: memory / 10 * 4,
         unique_keys: unique_keys(config.advertise, clock.as_ref()),
         topics,
         groups: Groups::new(stored_groups),

@@ -313,6 +313,15 @@ pub fn wire(
     registrar: &Arc<Registrar>,
     threads: &Threads,
 ) {
+    tell_readers(broker, store);
+    let registrar = Arc::clone(registrar);
+    broker.on_topics_changed(move || registrar.changed());
+    let bell = threads.tables_bell();
+    broker.persist.on_change(move || bell.ring());
+}
+
+/// Answers parked reads when something arrives for them.
+pub fn tell_readers(broker: &Arc<Broker>, store: &Store) {
     let woken = Arc::downgrade(broker);
     store.on_arrival(Box::new(move |arrivals: &[Arrival]| {
         if let Some(broker) = woken.upgrade() {
@@ -320,8 +329,4 @@ pub fn wire(
             handle::pop::arrived(&broker, arrivals);
         }
     }));
-    let registrar = Arc::clone(registrar);
-    broker.on_topics_changed(move || registrar.changed());
-    let bell = threads.tables_bell();
-    broker.persist.on_change(move || bell.ring());
 }

@@ -7,12 +7,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::broker::Broker;
-use crate::broker::task::delay_delivery::DelayDelivery;
-use crate::broker::task::housekeeping::Housekeeping;
-use crate::broker::task::persist::{self, Positions};
-use crate::broker::task::pop_revive::PopRevive;
-use crate::broker::task::timer_delivery::TimerDelivery;
-use crate::broker::task::transaction_check::TransactionCheck;
+use crate::broker::task::housekeeping::due;
+use crate::broker::task::{Tasks, persist};
 use crate::decide::expiry::BROKER_SCAN_MS;
 use crate::namesrv::NameServer;
 use crate::store::{Bell, FlushMode, Store};
@@ -98,22 +94,12 @@ fn flush_tick(store: &Store) -> Duration {
 }
 
 fn tasks(broker: &Arc<Broker>, names: &NameServer, stop: &AtomicBool, bell: &Bell) {
-    let mut delay = DelayDelivery::default();
-    let mut housekeeping = Housekeeping::default();
-    let mut positions = Positions::default();
-    let mut transactions = TransactionCheck::default();
-    let mut pop_revive = PopRevive::default();
-    let mut timers = TimerDelivery::default();
+    let mut tasks = Tasks::default();
     let mut names_ms = 0;
     while !stop.load(Ordering::Acquire) {
-        let next_ms = delay.run(broker);
-        let next_ms = next_ms.into_iter().chain(timers.run(broker)).min();
+        let next_ms = tasks.run(broker, local_day);
         let now_ms = broker.clock.wall_ms();
-        housekeeping.run(broker, now_ms, local_day(now_ms));
-        transactions.run(broker, now_ms);
-        pop_revive.run(broker, now_ms);
-        positions.run(broker, now_ms);
-        if crate::broker::task::housekeeping::due(&mut names_ms, now_ms, BROKER_SCAN_MS) {
+        if due(&mut names_ms, now_ms, BROKER_SCAN_MS) {
             for addr in names.expire(now_ms) {
                 tracing::warn!(broker = addr, "broker gone from the route: silent for too long");
             }
@@ -121,7 +107,7 @@ fn tasks(broker: &Arc<Broker>, names: &NameServer, stop: &AtomicBool, bell: &Bel
         let until_next = next_ms.map_or(i64::MAX, |next| (next - broker.clock.wall_ms()).max(0));
         bell.wait(TASKS_TICK.min(Duration::from_millis(until_next.unsigned_abs())));
     }
-    timers.close(broker);
+    tasks.close(broker);
 }
 
 fn tables(broker: &Arc<Broker>, stop: &AtomicBool, bell: &Bell) {

@@ -17,6 +17,7 @@ use super::flush::Waiting;
 use super::queue_io::Unit;
 use super::storage::{self, LogOffset, QueueOffset};
 use super::store::{Mark, Store};
+use crate::mutant::{self, Mutant};
 use crate::protocol::record::BLANK_LEN;
 
 /// While one group has been written for this long, more are refused.
@@ -181,6 +182,10 @@ impl Store {
         let mut refusal = self.refusal_at_commit(writer);
         let now = self.clock.wall_ms();
         let time = writer.store_time(now);
+        let mut items = items;
+        if mutant::is(Mutant::Reordered) {
+            items.reverse();
+        }
         let mut group = Group::default();
         for append in items {
             if let Some(status) = refusal {
@@ -408,7 +413,7 @@ impl Store {
         arrivals: Vec<Arrival>,
         finished: &mut Finished,
     ) {
-        if self.log.mode == FlushMode::Async {
+        if self.log.mode == FlushMode::Async || mutant::is(Mutant::AcknowledgedEarly) {
             finished.answers.extend(answers.into_iter().map(|(_, done, told)| (done, told)));
             finished.arrivals.extend(arrivals);
             return;

@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use super::error::StoreError;
 use super::storage::{self, File, LogOffset, OpenMode, Storage, Wait};
+use crate::mutant::{self, Mutant};
 use crate::protocol::record::{self, BLANK_LEN, MAGIC_BLANK};
 
 /// When an append counts as done.
@@ -121,6 +122,7 @@ impl CommitLog {
     pub fn visible(&self) -> u64 {
         match self.mode {
             FlushMode::Async => self.written(),
+            FlushMode::Sync if mutant::is(Mutant::VisibleEarly) => self.written(),
             FlushMode::Sync => self.flushed(),
         }
     }

@@ -1,7 +1,8 @@
 //! A storage in memory that keeps pending and durable bytes apart, for tests and the simulator.
 //!
-//! What was not synced can be lost page by page, as a power cut would; errors can be ordered. A
-//! killed process loses nothing: its writes are in the page cache.
+//! What was not synced can be lost page by page, and torn inside a page, as a power cut would; errors
+//! can be ordered. A killed process loses nothing: its writes are in the page cache. Pages whose sync
+//! failed stay readable and are not written by the next one, as Linux has it.
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::storage::{Entry, File, Mapping, OpenMode, Space, Storage};
 
 const PAGE: usize = 4096;
+/// What a disk writes whole: a page that was under way when the power failed is torn between these.
+const SECTOR: usize = 512;
 
 /// A tree of files in memory. Clones are the same tree.
 #[derive(Clone, Default)]
@@ -27,6 +30,24 @@ struct Tree {
     dirs: BTreeSet<PathBuf>,
     locked: BTreeSet<PathBuf>,
     faults: Faults,
+    fuse: Option<Fuse>,
+    image: Option<(TestStorage, Crash)>,
+}
+
+/// How a process ends without warning.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Crash {
+    /// It is killed: what it wrote stays in the page cache.
+    Kill,
+    /// The machine loses power; the number chooses what had reached the disk.
+    Power(u64),
+}
+
+/// A crash that comes after some more changes.
+#[derive(Clone, Copy, Debug)]
+struct Fuse {
+    left: u32,
+    crash: Crash,
 }
 
 /// What goes wrong, until it is set back.
@@ -46,7 +67,43 @@ pub struct Faults {
 struct Content {
     pending: Sparse,
     durable: Sparse,
+    /// Pages that the next sync writes.
+    dirty: BTreeSet<u64>,
+    /// Pages whose sync failed: nothing writes them unless they are changed again.
+    failed: BTreeSet<u64>,
     modified_ms: i64,
+}
+
+impl Content {
+    fn write(&mut self, bytes: &[u8], offset: u64) {
+        self.pending.write(bytes, offset);
+        self.touch(offset, bytes.len() as u64);
+    }
+
+    fn touch(&mut self, offset: u64, len: u64) {
+        if len > 0 {
+            let (first, last) = (offset / PAGE as u64, (offset + len - 1) / PAGE as u64);
+            for page in first..=last {
+                self.dirty.insert(page);
+                self.failed.remove(&page);
+            }
+        }
+    }
+
+    fn sync(&mut self) {
+        for page in std::mem::take(&mut self.dirty) {
+            match self.pending.pages.get(&page) {
+                Some(bytes) => drop(self.durable.pages.insert(page, bytes.clone())),
+                None => drop(self.durable.pages.remove(&page)),
+            }
+        }
+        self.durable.set_len(self.pending.len);
+    }
+
+    fn fail_sync(&mut self) {
+        let dirty = std::mem::take(&mut self.dirty);
+        self.failed.extend(dirty);
+    }
 }
 
 /// Bytes of a file; pages that were never written take no room.
@@ -113,47 +170,46 @@ impl TestStorage {
         lock(&self.tree).faults = faults;
     }
 
+    /// Lets the process crash after so many more changes of the tree: writes, lengths, names, syncs.
+    /// What it does afterwards is not in [`Self::image`].
+    pub fn arm(&self, changes: u32, crash: Crash) {
+        lock(&self.tree).fuse = Some(Fuse { left: changes, crash });
+    }
+
+    /// Whether an ordered crash has not come yet.
+    pub fn is_armed(&self) -> bool {
+        lock(&self.tree).fuse.is_some()
+    }
+
+    /// The tree as the ordered crash left it, and how that came; none before.
+    pub fn image(&self) -> Option<(Self, Crash)> {
+        lock(&self.tree).image.take()
+    }
+
+    /// The tree as a crash now would leave it.
+    #[must_use]
+    pub fn crashed(&self, crash: Crash) -> Self {
+        crashed(&lock(&self.tree), crash)
+    }
+
+    /// What a power cut is sure to leave of a file; none when not even its name is.
+    pub fn durable(&self, path: &Path) -> Option<Vec<u8>> {
+        let content = lock(&self.tree).durable_names.get(path).cloned()?;
+        let content = lock(&content);
+        Some(content.durable.read(0, content.durable.len as usize))
+    }
+
     /// The tree as a power cut leaves it: for every page that was not synced, `keep` says whether it
     /// had reached the disk. Names that were not synced may be lost likewise.
     #[must_use]
-    pub fn power_cut(&self, mut keep: impl FnMut() -> bool) -> Self {
-        let tree = lock(&self.tree);
-        let mut files = BTreeMap::new();
-        for (path, content) in &tree.durable_names {
-            files.insert(path.clone(), Arc::clone(content));
-        }
-        for (path, content) in &tree.files {
-            if !tree.durable_names.contains_key(path) && keep() {
-                files.insert(path.clone(), Arc::clone(content));
-            }
-        }
-        let files: BTreeMap<_, _> = files
-            .into_iter()
-            .map(|(path, content)| (path, Arc::new(Mutex::new(cut(&lock(&content), &mut keep)))))
-            .collect();
-        let durable_names = files.clone();
-        let dirs = tree.dirs.clone();
-        Self { tree: Arc::new(Mutex::new(Tree { files, durable_names, dirs, ..Tree::default() })) }
+    pub fn power_cut(&self, keep: impl FnMut() -> bool) -> Self {
+        power_cut(&lock(&self.tree), keep)
     }
 
     /// The tree as a kill leaves it: with everything that was written.
     #[must_use]
     pub fn kill(&self) -> Self {
-        let tree = lock(&self.tree);
-        let copy = |files: &BTreeMap<PathBuf, Arc<Mutex<Content>>>| -> BTreeMap<_, _> {
-            files
-                .iter()
-                .map(|(path, content)| (path.clone(), Arc::new(Mutex::new(lock(content).clone()))))
-                .collect()
-        };
-        let files = copy(&tree.files);
-        let durable_names = tree
-            .durable_names
-            .keys()
-            .filter_map(|path| Some((path.clone(), Arc::clone(files.get(path)?))))
-            .collect();
-        let dirs = tree.dirs.clone();
-        Self { tree: Arc::new(Mutex::new(Tree { files, durable_names, dirs, ..Tree::default() })) }
+        kill(&lock(&self.tree))
     }
 
     /// Paths of all files, in order.
@@ -165,20 +221,123 @@ impl TestStorage {
         let found = lock(&self.tree).files.get(path).cloned();
         found.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
+
+    fn changed(&self) {
+        burn(&self.tree);
+    }
+}
+
+/// Counts a change that is about to happen; the crash comes before it.
+fn burn(tree: &Mutex<Tree>) {
+    let mut tree = lock(tree);
+    let Some(fuse) = &mut tree.fuse else { return };
+    if fuse.left > 0 {
+        fuse.left -= 1;
+        return;
+    }
+    let crash = fuse.crash;
+    tree.fuse = None;
+    tree.image = Some((crashed(&tree, crash), crash));
+}
+
+fn crashed(tree: &Tree, crash: Crash) -> TestStorage {
+    match crash {
+        Crash::Kill => kill(tree),
+        Crash::Power(seed) => {
+            let mut state = seed | 1;
+            power_cut(tree, move || {
+                // xorshift64: any sequence will do.
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                state & 3 != 0
+            })
+        }
+    }
+}
+
+fn power_cut(tree: &Tree, mut keep: impl FnMut() -> bool) -> TestStorage {
+    let mut files = BTreeMap::new();
+    for (path, content) in &tree.durable_names {
+        files.insert(path.clone(), Arc::clone(content));
+    }
+    for (path, content) in &tree.files {
+        if !tree.durable_names.contains_key(path) && keep() {
+            files.insert(path.clone(), Arc::clone(content));
+        }
+    }
+    let files: BTreeMap<_, _> = files
+        .into_iter()
+        .map(|(path, content)| (path, Arc::new(Mutex::new(cut(&lock(&content), &mut keep)))))
+        .collect();
+    let durable_names = files.clone();
+    tree_of(files, durable_names, tree)
+}
+
+fn kill(tree: &Tree) -> TestStorage {
+    let files: BTreeMap<_, _> = tree
+        .files
+        .iter()
+        .map(|(path, content)| (path.clone(), Arc::new(Mutex::new(lock(content).clone()))))
+        .collect();
+    // A name that is durable but was renamed or removed since keeps its old file on the disk.
+    let durable_names = tree
+        .durable_names
+        .iter()
+        .map(|(path, content)| {
+            let same = tree.files.iter().find(|(_, file)| Arc::ptr_eq(file, content));
+            let copy = same.and_then(|(name, _)| files.get(name)).cloned();
+            (path.clone(), copy.unwrap_or_else(|| Arc::new(Mutex::new(lock(content).clone()))))
+        })
+        .collect();
+    tree_of(files, durable_names, tree)
+}
+
+type Files = BTreeMap<PathBuf, Arc<Mutex<Content>>>;
+
+fn tree_of(files: Files, durable_names: Files, from: &Tree) -> TestStorage {
+    let dirs = from.dirs.clone();
+    let tree = Tree { files, durable_names, dirs, ..Tree::default() };
+    TestStorage { tree: Arc::new(Mutex::new(tree)) }
 }
 
 fn cut(content: &Content, keep: &mut impl FnMut() -> bool) -> Content {
     let mut left = content.durable.clone();
-    left.len = if keep() { content.pending.len } else { content.durable.len };
-    for (number, page) in &content.pending.pages {
-        let same = content.durable.pages.get(number).is_some_and(|durable| durable == page);
-        if !same && keep() {
-            left.pages.insert(*number, page.clone());
+    let len = if keep() { content.pending.len } else { content.durable.len };
+    for number in content.dirty.union(&content.failed) {
+        let Some(page) = content.pending.pages.get(number) else {
+            if keep() {
+                left.pages.remove(number);
+            }
+            continue;
+        };
+        let old = left.pages.get(number).cloned().unwrap_or_else(|| vec![0; PAGE].into());
+        if *page == old {
+            continue;
+        }
+        // Nothing of it, all of it, or some of its sectors.
+        match (keep(), keep()) {
+            (false, _) => {}
+            (true, true) => drop(left.pages.insert(*number, page.clone())),
+            (true, false) => {
+                let mut torn = old;
+                for (new, torn) in page.chunks(SECTOR).zip(torn.chunks_mut(SECTOR)) {
+                    if keep() {
+                        torn.copy_from_slice(new);
+                    }
+                }
+                left.pages.insert(*number, torn);
+            }
         }
     }
-    let len = left.len;
-    left.pages.retain(|page, _| page * (PAGE as u64) < len);
-    Content { pending: left.clone(), durable: left, modified_ms: content.modified_ms }
+    left.len = u64::MAX;
+    left.set_len(len);
+    Content {
+        pending: left.clone(),
+        durable: left,
+        modified_ms: content.modified_ms,
+        ..Content::default()
+    }
 }
 
 impl Storage for TestStorage {
@@ -229,6 +388,7 @@ impl Storage for TestStorage {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.changed();
         let mut tree = lock(&self.tree);
         let content = tree.files.remove(from).ok_or(io::ErrorKind::NotFound)?;
         tree.files.insert(to.to_owned(), content);
@@ -236,6 +396,7 @@ impl Storage for TestStorage {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
+        self.changed();
         lock(&self.tree).files.remove(path);
         Ok(())
     }
@@ -249,6 +410,7 @@ impl Storage for TestStorage {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.changed();
         let mut tree = lock(&self.tree);
         let tree = &mut *tree;
         tree.durable_names.retain(|path, _| path.parent() != Some(dir));
@@ -296,15 +458,16 @@ impl TestFile {
 
 impl File for TestFile {
     fn write_at(&self, buffers: &[IoSlice<'_>], offset: u64) -> io::Result<()> {
-        let bytes: Vec<u8> = buffers.iter().flat_map(|buffer| buffer.iter().copied()).collect();
+        burn(&self.tree);
+        let bytes = buffers.iter().map(|buffer| &**buffer).collect::<Vec<_>>().concat();
         let fails = self.fails(|faults| &faults.write);
         let mut content = lock(&self.content);
         content.modified_ms += 1;
         if fails {
-            content.pending.write(&bytes[..bytes.len() / 2], offset);
+            content.write(&bytes[..bytes.len() / 2], offset);
             return Err(io::ErrorKind::StorageFull.into());
         }
-        content.pending.write(&bytes, offset);
+        content.write(&bytes, offset);
         Ok(())
     }
 
@@ -322,11 +485,14 @@ impl File for TestFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        if self.fails(|faults| &faults.sync) {
+        burn(&self.tree);
+        let fails = self.fails(|faults| &faults.sync);
+        let mut content = lock(&self.content);
+        if fails {
+            content.fail_sync();
             return Err(io::Error::other("ordered failure"));
         }
-        let mut content = lock(&self.content);
-        content.durable = content.pending.clone();
+        content.sync();
         Ok(())
     }
 
@@ -335,13 +501,19 @@ impl File for TestFile {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        lock(&self.content).pending.set_len(len);
+        burn(&self.tree);
+        let mut content = lock(&self.content);
+        let old = content.pending.len;
+        content.pending.set_len(len);
+        content.touch(len.min(old), old.saturating_sub(len));
         Ok(())
     }
 
     fn zero(&self, offset: u64, len: u64) -> io::Result<()> {
+        burn(&self.tree);
         let mut content = lock(&self.content);
         let end = content.pending.len.min(offset + len);
+        content.touch(offset, end.saturating_sub(offset));
         let mut at = offset;
         while at < end {
             let now = (end - at).min(PAGE as u64 - at % PAGE as u64);
@@ -381,14 +553,14 @@ impl Mapping for TestMapping {
 
     fn sync(&self) -> io::Result<()> {
         let mut content = lock(&self.content);
-        content.pending.write(&self.bytes, 0);
-        content.durable = content.pending.clone();
+        content.write(&self.bytes, 0);
+        content.sync();
         Ok(())
     }
 }
 
 impl Drop for TestMapping {
     fn drop(&mut self) {
-        lock(&self.content).pending.write(&self.bytes, 0);
+        lock(&self.content).write(&self.bytes, 0);
     }
 }

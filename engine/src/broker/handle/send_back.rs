@@ -8,6 +8,7 @@ use crate::broker::Broker;
 use crate::broker::outcome::{Cx, Outcome, Reply};
 use crate::broker::put::{Delay, Put};
 use crate::decide::retry::{self, Failure, Next};
+use crate::mutant::{self, Mutant};
 use crate::protocol::body::group_config::SubscriptionGroupConfig;
 use crate::protocol::properties::{self, key};
 use crate::protocol::record::RecordView;
@@ -55,6 +56,9 @@ fn store(
         level_asked: header.delay_level,
         level_max: broker.levels.level_max(),
     });
+    if mutant::is(Mutant::Lost) {
+        return Reply::ok().into();
+    }
     let (topic, queue_id, level) = match next {
         Next::DeadLetter => {
             let (dlq_made, topic) = broker.make_dead_letter_topic(header.group, cx.now_ms);

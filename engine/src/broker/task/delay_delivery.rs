@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::broker::Broker;
 use crate::broker::put::{Delay, Put};
+use crate::mutant::{self, Mutant};
 use crate::protocol::names;
 use crate::protocol::properties::{self, key};
 use crate::protocol::record::RecordView;
@@ -89,7 +90,12 @@ fn group(broker: &Arc<Broker>, level: u8) -> Group {
     let mut appends = Vec::with_capacity(due_units.len());
     for unit in due_units {
         match broker.store.record_at(unit.log_offset) {
-            Ok(Some(record)) => appends.extend(copy(broker, &record)),
+            Ok(Some(record)) => {
+                appends.extend(copy(broker, &record));
+                if mutant::is(Mutant::Doubled) {
+                    appends.extend(copy(broker, &record));
+                }
+            }
             // Expired or damaged: there is nothing left to deliver.
             Ok(None) => {}
             Err(error) => {
