@@ -12,12 +12,21 @@ use crate::protocol::body::stats::{BrokerStats, BrokerStatsItem};
 
 /// Pause between samples, ms.
 pub const SAMPLE_MS: i64 = 10_000;
-/// Samples of the minute window.
-const MINUTE: usize = 7;
-/// Samples of the hour window, one in ten minutes.
-const HOUR: usize = 7;
-/// Samples of the day window, one an hour.
-const DAY: usize = 25;
+/// The minute window: a sample each time.
+const MINUTE: Window = Window { every: 1, keep: 7 };
+/// The hour window: a sample in ten minutes.
+const HOUR: Window = Window { every: 60, keep: 7 };
+/// The day window: a sample an hour.
+const DAY: Window = Window { every: 360, keep: 25 };
+
+/// How a window is sampled.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    /// Samples of the shortest window to one of this.
+    every: u32,
+    /// Most samples, with the one that the difference is taken from.
+    keep: usize,
+}
 
 /// A counter: a sum and how often it was added to.
 #[derive(Debug, Default)]
@@ -100,12 +109,11 @@ impl Stats {
         for item in read(&self.items).iter().flat_map(|(_, keys)| keys.values()) {
             let mut windows = lock(&item.windows);
             let sample = item.sample(now_ms);
-            push(&mut windows.minute, sample, MINUTE);
-            if number % 60 == 0 {
-                push(&mut windows.hour, sample, HOUR);
-            }
-            if number % 360 == 0 {
-                push(&mut windows.day, sample, DAY);
+            let Windows { minute, hour, day } = &mut *windows;
+            for (samples, window) in [(minute, MINUTE), (hour, HOUR), (day, DAY)] {
+                if number % u64::from(window.every) == 0 {
+                    push(samples, sample, window);
+                }
             }
         }
     }
@@ -146,22 +154,22 @@ impl Item {
     }
 }
 
-fn push(window: &mut VecDeque<Sample>, sample: Sample, keep: usize) {
-    window.push_back(sample);
-    while window.len() > keep {
-        window.pop_front();
+/// The first sample of a young counter counts from zero and from one pause earlier: what came before
+/// it belongs to the window.
+fn push(samples: &mut VecDeque<Sample>, sample: Sample, window: Window) {
+    if samples.is_empty() {
+        let at_ms = sample.at_ms - SAMPLE_MS * i64::from(window.every);
+        samples.push_back(Sample { at_ms, sum: 0, times: 0 });
+    }
+    samples.push_back(sample);
+    while samples.len() > window.keep {
+        samples.pop_front();
     }
 }
 
-/// The first sample of a young counter counts from zero: what came before it belongs to the window.
 fn window(samples: &VecDeque<Sample>) -> BrokerStatsItem {
-    let (Some(first), Some(last)) = (samples.front(), samples.back()) else {
+    let (Some(base), Some(last)) = (samples.front(), samples.back()) else {
         return BrokerStatsItem::default();
-    };
-    let base = if samples.len() == 1 {
-        Sample { at_ms: last.at_ms - SAMPLE_MS, sum: 0, times: 0 }
-    } else {
-        *first
     };
     let seconds = (last.at_ms - base.at_ms).max(1) as f64 / 1000.0;
     let sum = last.sum - base.sum;
@@ -187,13 +195,34 @@ mod tests {
         stats.add("TOPIC_PUT_NUMS", "t", 10);
         stats.sample(20_000);
         let minute = stats.view("TOPIC_PUT_NUMS", "t").unwrap().minute;
-        assert_eq!((minute.sum, minute.avgpt), (10, 10.0));
-        assert!((minute.tps - 1.0).abs() < 1e-9);
+        assert_eq!((minute.sum, minute.avgpt), (30, 15.0));
+        assert!((minute.tps - 1.5).abs() < 1e-9);
         for tick in 3..20 {
             stats.sample(tick * 10_000);
         }
         assert_eq!(stats.view("TOPIC_PUT_NUMS", "t").unwrap().minute.sum, 0);
         assert_eq!(stats.sum("TOPIC_PUT_NUMS", "t"), Some(30));
+    }
+
+    #[test]
+    fn the_first_sample_of_a_window_is_spread_over_its_own_pause() {
+        let stats = Stats::default();
+        stats.add("BROKER_PUT_NUMS", "c", 7_200);
+        let tps = |tick: i64| {
+            let view = stats.view("BROKER_PUT_NUMS", "c").unwrap();
+            assert_eq!((view.hour.sum, view.day.sum), (7_200, if tick < 360 { 0 } else { 7_200 }));
+            (view.hour.tps, view.day.tps)
+        };
+        for tick in 1..=359 {
+            stats.sample(tick * 10_000);
+            match tick {
+                60 => assert_eq!(tps(tick), (12.0, 0.0)),
+                120 => assert_eq!(tps(tick), (6.0, 0.0)),
+                _ => {}
+            }
+        }
+        stats.sample(3_600_000);
+        assert_eq!(tps(360), (2.0, 2.0));
     }
 
     #[test]
