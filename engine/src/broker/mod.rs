@@ -17,6 +17,8 @@ pub mod put;
 pub mod revive_log;
 pub mod serve;
 pub mod state;
+#[cfg(test)]
+mod stats_tests;
 pub mod task;
 #[cfg(test)]
 mod test_support;

@@ -83,7 +83,6 @@ pub(super) fn prepare(
             let mut properties = text.to_owned();
             broker.complete_properties(&mut properties, cx.now_ms);
             properties::set(&mut properties, key::DELAY, "-1");
-            broker.stats.add("DLQ_PUT_NUMS", &format!("{}@{group}", header.topic), 1);
             Ok(Accepted { topic, queue_id: 0, half: false, properties, made: made || dlq_made })
         }
     }

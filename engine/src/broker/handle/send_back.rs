@@ -71,17 +71,13 @@ fn store(
     put.properties = properties_of(broker, view, level);
     // The copy itself waits for the flush as any message: the consumer forgets it after this answer.
     put.wait = true;
-    let dead = next == Next::DeadLetter;
     match broker.append_of(put, Delay::Obey) {
         Ok(append) => {
             let (broker, key) = (Arc::clone(broker), format!("{}@{}", origin(view), header.group));
             let then = Box::new(move |appended: crate::store::Appended| {
+                // Dead letters too: whoever compares with what was delivered asks how much failed.
                 if appended.is_stored() {
-                    broker.stats.add(
-                        if dead { "DLQ_PUT_NUMS" } else { "SNDBCK_PUT_NUMS" },
-                        &key,
-                        1,
-                    );
+                    broker.stats.add("SNDBCK_PUT_NUMS", &key, 1);
                 }
                 let (code, remark) = status(appended.status);
                 // A late flush is stored all the same: a second copy would be worse than a late one.

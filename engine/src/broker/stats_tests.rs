@@ -1,0 +1,61 @@
+//! What is counted, and under which key, against a store on a real directory (semantics.md §21).
+
+use bytes::Bytes;
+
+use super::handle::{send, send_back};
+use super::transaction_tests::{Running, message};
+use crate::protocol::request::send::SendBack;
+use crate::protocol::response_code;
+
+const NOW_MS: i64 = 1_700_000_000_000;
+
+/// Sends a message of five bytes to queue 2 of a topic.
+fn send_to(running: &Running, topic: &str) {
+    let header = message(topic, "", 2, 0, NOW_MS);
+    let outcome =
+        send::send(&running.broker, &running.cx(), &header, &Bytes::from_static(b"fives"));
+    assert_eq!(running.answer(outcome).unwrap().code, response_code::SUCCESS);
+}
+
+/// Where the last record of a queue lies in the log.
+fn place(running: &Running, topic: &str, queue_id: i32) -> (i64, u32) {
+    let store = &running.broker.store;
+    let last = crate::store::QueueOffset(store.max_offset(topic, queue_id).0 - 1);
+    let unit = store.unit(topic, queue_id, last).unwrap().unwrap();
+    (unit.log_offset.0 as i64, unit.size)
+}
+
+fn sum(running: &Running, name: &str, key: &str) -> Option<i64> {
+    running.broker.stats.sum(name, key)
+}
+
+#[test]
+fn what_a_group_gave_back_counts_with_its_dead_letters() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(dir.path(), NOW_MS);
+    send_to(&running, "t");
+    let give_back = |(offset, _): (i64, u32), delay_level| {
+        let header = SendBack {
+            offset,
+            group: "g",
+            delay_level,
+            origin_message_id: None,
+            origin_topic: None,
+            unit_mode: None,
+            max_reconsume_times: None,
+        };
+        let outcome = send_back::send_back(&running.broker, &running.cx(), &header);
+        // The first one waits for the topics that it made to be written: nobody does that here.
+        let refused = running.answer(outcome).filter(|frame| frame.code != response_code::SUCCESS);
+        assert!(refused.is_none(), "{refused:?}");
+    };
+    for delay_level in [-1, 0, -1, -1] {
+        give_back(place(&running, "t", 2), delay_level);
+    }
+    assert_eq!(sum(&running, "SNDBCK_PUT_NUMS", "t@g"), Some(4));
+    // A copy that failed again still counts for the topic that it came from.
+    give_back(place(&running, "%DLQ%g", 0), -1);
+    assert_eq!(sum(&running, "SNDBCK_PUT_NUMS", "t@g"), Some(5));
+    // Nor is there a second key for the same.
+    assert_eq!(sum(&running, "DLQ_PUT_NUMS", "t@g"), None);
+}
