@@ -4,8 +4,9 @@ use bytes::Bytes;
 
 use super::handle::{send, send_back};
 use super::transaction_tests::{Running, message};
-use crate::protocol::request::send::SendBack;
-use crate::protocol::response_code;
+use crate::protocol::request::send::{SendBack, SendMessage};
+use crate::protocol::{batch, response_code};
+use crate::store::QueueOffset;
 
 const NOW_MS: i64 = 1_700_000_000_000;
 
@@ -20,13 +21,44 @@ fn send_to(running: &Running, topic: &str) {
 /// Where the last record of a queue lies in the log.
 fn place(running: &Running, topic: &str, queue_id: i32) -> (i64, u32) {
     let store = &running.broker.store;
-    let last = crate::store::QueueOffset(store.max_offset(topic, queue_id).0 - 1);
+    let last = QueueOffset(store.max_offset(topic, queue_id).0 - 1);
     let unit = store.unit(topic, queue_id, last).unwrap().unwrap();
     (unit.log_offset.0 as i64, unit.size)
 }
 
 fn sum(running: &Running, name: &str, key: &str) -> Option<i64> {
     running.broker.stats.sum(name, key)
+}
+
+#[test]
+fn the_size_of_what_was_put_is_that_of_its_records() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(dir.path(), NOW_MS);
+    send_to(&running, "t");
+    let (_, size) = place(&running, "t", 2);
+    assert!(size > 100, "more than the body: {size}");
+    assert_eq!(sum(&running, "TOPIC_PUT_SIZE", "t"), Some(i64::from(size)));
+
+    let header = SendMessage { batch: Some(true), ..message("t", "", 1, 0, NOW_MS) };
+    let mut body = Vec::new();
+    for text in ["one", "three"] {
+        let element = batch::Element { flag: 0, body: text.as_bytes(), properties: "" };
+        assert!(batch::encode(&mut body, element));
+    }
+    let body = Bytes::from(body);
+    let outcome = send::send(&running.broker, &running.cx(), &header, &body);
+    assert_eq!(running.answer(outcome).unwrap().code, response_code::SUCCESS);
+    let sizes = [0, 1].map(|at| {
+        let unit = running.broker.store.unit("t", 1, QueueOffset(at)).unwrap().unwrap();
+        i64::from(unit.size)
+    });
+    let all = i64::from(size) + sizes[0] + sizes[1];
+    assert_eq!(sum(&running, "TOPIC_PUT_SIZE", "t"), Some(all));
+
+    // A committed half message counts once more, as the record that it becomes.
+    running.commit_one();
+    let (_, committed) = place(&running, "t", 3);
+    assert_eq!(sum(&running, "TOPIC_PUT_SIZE", "t"), Some(all + i64::from(committed)));
 }
 
 #[test]

@@ -112,7 +112,7 @@ impl Conclusion {
             Err(remark) => Reply::error(remark),
         };
         let Some(append) = append else { return reply.into() };
-        let (broker, bytes) = (Arc::clone(broker), append.record.len());
+        let (broker, bytes) = (Arc::clone(broker), append.bytes());
         let start_ns = broker.clock.monotonic_ns();
         let topic = Arc::clone(&append.topic);
         let then = Box::new(move |appended: crate::store::Appended| {

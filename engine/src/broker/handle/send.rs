@@ -223,7 +223,7 @@ fn send_one(
                 // Floored to the second again, this time is that of the message.
                 RecallHandle::encode(&accepted.topic.name, name, out_ms + 1, key)
             });
-            let count = Count { topic, messages: 1, bytes: body.len() };
+            let count = Count { topic, messages: 1, bytes: append.bytes() };
             let then = answer(broker, accepted.queue_id, unique, recall, count);
             Outcome::Stored { append, then, persist: accepted.made }
         }
@@ -286,7 +286,7 @@ fn send_batch(
         done: Box::new(|_| {}),
     };
     let topic = Arc::clone(&accepted.topic.name);
-    let count = Count { topic, messages, bytes: body.len() };
+    let count = Count { topic, messages, bytes: append.bytes() };
     let then = answer(broker, accepted.queue_id, Some(unique.join(",")), None, count);
     Outcome::Stored { append, then, persist: accepted.made }
 }

@@ -103,7 +103,7 @@ fn commit(
         let remark = "the half message does not say where it goes";
         return Reply::refuse(response_code::MESSAGE_ILLEGAL, remark).into();
     };
-    let (broker, bytes) = (Arc::clone(broker), view.body().len());
+    let (broker, bytes) = (Arc::clone(broker), append.bytes());
     let start_ns = broker.clock.monotonic_ns();
     let then: Then = Box::new(move |appended| {
         broker.count_put(&topic, 1, bytes, start_ns, &appended);
