@@ -9,6 +9,7 @@ mod admin_tests;
 pub mod broker;
 #[cfg(test)]
 mod cold_tests;
+mod count;
 pub mod handle;
 pub mod outcome;
 #[cfg(test)]

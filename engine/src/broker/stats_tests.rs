@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::handle::{send, send_back};
+use super::count::GetCount;
+use super::handle::{heartbeat, send, send_back};
 use super::transaction_tests::{Running, message};
 use crate::protocol::request::send::{SendBack, SendMessage};
 use crate::protocol::{batch, response_code};
@@ -90,4 +91,55 @@ fn what_a_group_gave_back_counts_with_its_dead_letters() {
     assert_eq!(sum(&running, "SNDBCK_PUT_NUMS", "t@g"), Some(5));
     // Nor is there a second key for the same.
     assert_eq!(sum(&running, "DLQ_PUT_NUMS", "t@g"), None);
+}
+
+#[test]
+fn a_send_counts_for_its_topic_its_queue_and_the_broker() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(dir.path(), NOW_MS);
+    send_to(&running, "t");
+    // A half message is one of a system topic; its commit is one of the user's, in no queue's time.
+    running.commit_one();
+    for (name, key, want) in [
+        ("TOPIC_PUT_NUMS", "t", Some(2)),
+        ("TOPIC_PUT_LATENCY", "2@t", Some(0)),
+        ("TOPIC_PUT_LATENCY", "3@t", None),
+        ("TOPIC_PUT_LATENCY", "3@RMQ_SYS_TRANS_HALF_TOPIC", Some(0)),
+        ("BROKER_PUT_NUMS", "DefaultCluster", Some(3)),
+        ("BROKER_PUT_NUMS_WITHOUT_SYSTEM_TOPIC", "DefaultCluster", Some(2)),
+        ("BROKER_PUT_NUMS", "other", None),
+    ] {
+        assert_eq!(sum(&running, name, key), want, "{name} {key}");
+    }
+}
+
+#[test]
+fn a_read_counts_for_its_group_its_queue_and_the_broker() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(dir.path(), NOW_MS);
+    for messages in [0, 3] {
+        let timed = Some((2, running.broker.clock.monotonic_ns()));
+        let (group, topic, bytes, found) = ("g", "t", 9, messages > 0);
+        running.broker.count_get(GetCount { group, topic, messages, bytes, found, timed });
+    }
+    for (name, key, want) in [
+        ("GROUP_GET_NUMS", "t@g", 3),
+        ("GROUP_GET_SIZE", "t@g", 9),
+        ("GROUP_GET_LATENCY", "2@t@g", 0),
+        ("BROKER_GET_NUMS", "DefaultCluster", 3),
+        ("BROKER_GET_NUMS_WITHOUT_SYSTEM_TOPIC", "DefaultCluster", 3),
+    ] {
+        assert_eq!(sum(&running, name, key), Some(want), "{name} {key}");
+    }
+}
+
+#[test]
+fn a_heartbeat_counts_once_for_each_of_its_groups() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(dir.path(), NOW_MS);
+    let body = br#"{"clientID":"c","producerDataSet":[{"groupName":"p"}],"consumerDataSet":[{"groupName":"g"}]}"#;
+    heartbeat::heartbeat(&running.broker, &running.cx(), body);
+    for name in ["PRODUCER_REGISTER_TIME", "CONSUMER_REGISTER_TIME"] {
+        assert_eq!(sum(&running, name, "DefaultCluster"), Some(0), "{name}");
+    }
 }

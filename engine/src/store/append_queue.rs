@@ -120,7 +120,8 @@ impl Append {
         self.record.len() + self.more.iter().map(|(record, _)| record.len()).sum::<usize>()
     }
 
-    pub(super) fn records(&self) -> usize {
+    /// How many they are.
+    pub fn records(&self) -> usize {
         1 + self.more.len()
     }
 }

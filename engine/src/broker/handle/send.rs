@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::topic_name_remark;
 use crate::broker::Broker;
+use crate::broker::count::PutCount;
 use crate::broker::outcome::{Cx, Outcome, Reply, Then};
 use crate::broker::put::{Delay, Put};
 use crate::broker::state::topics::Topic;
@@ -223,7 +224,7 @@ fn send_one(
                 // Floored to the second again, this time is that of the message.
                 RecallHandle::encode(&accepted.topic.name, name, out_ms + 1, key)
             });
-            let count = Count { topic, messages: 1, bytes: append.bytes() };
+            let count = PutCount::of(broker, &append, &topic).in_queue(accepted.queue_id);
             let then = answer(broker, accepted.queue_id, unique, recall, count);
             Outcome::Stored { append, then, persist: accepted.made }
         }
@@ -271,7 +272,6 @@ fn send_batch(
             Err(error) => return illegal(error.to_string()).into(),
         }
     }
-    let messages = records.len();
     let mut records = records.into_iter();
     let (record, tags_code) = records.next().expect("an empty batch was refused above");
     let append = Append {
@@ -285,17 +285,9 @@ fn send_batch(
         wait: properties::get(&accepted.properties, key::WAIT) != Some("false"),
         done: Box::new(|_| {}),
     };
-    let topic = Arc::clone(&accepted.topic.name);
-    let count = Count { topic, messages, bytes: append.bytes() };
+    let count = PutCount::of(broker, &append, &accepted.topic.name).in_queue(accepted.queue_id);
     let then = answer(broker, accepted.queue_id, Some(unique.join(",")), None, count);
     Outcome::Stored { append, then, persist: accepted.made }
-}
-
-/// What is counted once a message is stored.
-struct Count {
-    topic: Arc<str>,
-    messages: usize,
-    bytes: usize,
 }
 
 fn answer(
@@ -303,12 +295,11 @@ fn answer(
     queue_id: i32,
     unique: Option<String>,
     recall: Option<String>,
-    count: Count,
+    count: PutCount,
 ) -> Then {
     let broker = Arc::clone(broker);
-    let start_ns = broker.clock.monotonic_ns();
     Box::new(move |appended| {
-        broker.count_put(&count.topic, count.messages, count.bytes, start_ns, &appended);
+        broker.count_put(&count, &appended);
         let (code, remark) = status(appended.status);
         let mut reply = Reply { code, remark, ..Reply::default() };
         if appended.is_stored() {
