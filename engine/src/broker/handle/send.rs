@@ -59,7 +59,7 @@ pub(super) fn prepare(
     body: &Bytes,
 ) -> Result<Accepted, Reply> {
     let found = broker.topics.get(header.topic);
-    check_gate(broker, cx, header, found.as_deref())?;
+    check_gate(broker, header, found.as_deref())?;
     let (made, topic) = match found {
         Some(topic) => (false, Some(topic)),
         None => broker.make_topic(header, cx.now_ms),
@@ -91,7 +91,6 @@ pub(super) fn prepare(
 
 fn check_gate(
     broker: &Broker,
-    cx: &Cx,
     header: &SendMessage<'_>,
     found: Option<&Topic>,
 ) -> Result<(), Reply> {
@@ -103,9 +102,6 @@ fn check_gate(
     };
     send_check::gate(&GateFacts {
         topic: header.topic,
-        store_ready: true,
-        accept_from_ms: 0,
-        now_ms: cx.now_ms,
         broker_writable: broker.perm().writeable(),
         order_topic: found.is_some_and(|topic| topic.config.order),
         name_error: name_error.as_deref(),
