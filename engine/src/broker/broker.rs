@@ -40,7 +40,7 @@ use crate::protocol::ids::UniqueKeys;
 use crate::protocol::names;
 use crate::protocol::perm::Perm;
 use crate::protocol::request::send::SendMessage;
-use crate::store::{Appended, Boundary, QueueOffset, Store, StoreError, Wait};
+use crate::store::{Boundary, QueueOffset, Store, StoreError, Wait};
 
 /// Everything that a broker is made of.
 pub struct Parts {
@@ -119,6 +119,7 @@ impl Broker {
             boot_ms: parts.clock.wall_ms(),
             settings: Settings::new(parts.config.clone()),
             access: Access::new(&parts.config),
+            stats: Stats::new(&parts.config.broker_cluster_name),
             config: parts.config,
             store: parts.store,
             clock: parts.clock,
@@ -137,7 +138,6 @@ impl Broker {
             parked: Parked::default(),
             resets: ResetPending::default(),
             persist: Persist::default(),
-            stats: Stats::default(),
             traffic: Traffic::default(),
             trim: Trim::default(),
             pop: PopState::default(),
@@ -326,45 +326,6 @@ impl Broker {
         let unit = self.store.reads(wait).unit(topic, queue_id, QueueOffset(offset));
         let unit = told_unless_cold(unit)?.flatten();
         Ok(unit.is_some_and(|unit| end.saturating_sub(unit.log_offset.0) <= self.memory_window))
-    }
-
-    /// Counts stored messages.
-    pub(crate) fn count_put(
-        &self,
-        topic: &str,
-        messages: usize,
-        bytes: usize,
-        start_ns: u64,
-        appended: &Appended,
-    ) {
-        let took_ns = self.clock.monotonic_ns().saturating_sub(start_ns);
-        if !appended.is_stored() {
-            self.traffic.failed();
-            return;
-        }
-        let user = !self.is_system_topic(topic);
-        self.traffic.put(messages, bytes, took_ns, user);
-        self.stats.add("TOPIC_PUT_NUMS", topic, messages as i64);
-        self.stats.add("TOPIC_PUT_SIZE", topic, bytes as i64);
-        self.stats.add("BROKER_PUT_NUMS", &self.config.broker_cluster_name, messages as i64);
-    }
-
-    /// Counts messages that a group got.
-    pub(crate) fn count_get(
-        &self,
-        group: &str,
-        topic: &str,
-        messages: usize,
-        bytes: usize,
-        found: bool,
-    ) {
-        self.traffic.get(messages, found, !self.is_system_topic(topic));
-        if messages > 0 {
-            let key = format!("{topic}@{group}");
-            self.stats.add("GROUP_GET_NUMS", &key, messages as i64);
-            self.stats.add("GROUP_GET_SIZE", &key, bytes as i64);
-            self.stats.add("BROKER_GET_NUMS", &self.config.broker_cluster_name, messages as i64);
-        }
     }
 }
 

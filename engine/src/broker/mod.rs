@@ -9,6 +9,7 @@ mod admin_tests;
 pub mod broker;
 #[cfg(test)]
 mod cold_tests;
+mod count;
 pub mod handle;
 pub mod outcome;
 #[cfg(test)]
@@ -17,6 +18,8 @@ pub mod put;
 pub mod revive_log;
 pub mod serve;
 pub mod state;
+#[cfg(test)]
+mod stats_tests;
 pub mod task;
 #[cfg(test)]
 mod test_support;

@@ -278,6 +278,30 @@ fn what_was_handed_out_and_not_acknowledged_survives_a_kill() {
 }
 
 #[test]
+fn a_pop_counts_its_checkpoints_and_an_acknowledgement_its_messages() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut running = Running::start(dir.path(), START_MS);
+    running.pass(1_000);
+    (0..4).for_each(|n| running.put(n % 2, &n.to_string()));
+    let messages = running.pop_all();
+    for message in &messages[..3] {
+        assert_eq!(running.ack(message), 0);
+    }
+    let sum = |name, key| running.broker.stats.sum(name, key);
+    for (name, key, want) in [
+        ("GROUP_CK_NUMS", "t@g", Some(2)),
+        ("BROKER_CK_NUMS", "DefaultCluster", Some(2)),
+        ("GROUP_ACK_NUMS", "t@g", Some(3)),
+        ("BROKER_ACK_NUMS", "DefaultCluster", Some(3)),
+        ("GROUP_GET_NUMS", "t@g", Some(4)),
+        ("GROUP_GET_LATENCY", "-1@t@g", Some(0)),
+        ("GROUP_GET_LATENCY", "0@t@g", None),
+    ] {
+        assert_eq!(sum(name, key), want, "{name} {key}");
+    }
+}
+
+#[test]
 fn a_changed_time_moves_one_message_only() {
     let dir = tempfile::tempdir().unwrap();
     let mut running = Running::start(dir.path(), START_MS);

@@ -170,7 +170,7 @@ impl Running {
     }
 
     /// The answer to a request; `None` when there is none.
-    fn answer(&self, outcome: Outcome) -> Option<Outgoing> {
+    pub(super) fn answer(&self, outcome: Outcome) -> Option<Outgoing> {
         let mut appends = Vec::new();
         serve::finish(&self.broker, &self.cx(), outcome, &mut appends);
         self.broker.store.submit(appends);
@@ -227,7 +227,13 @@ impl Running {
     }
 }
 
-fn message<'a>(topic: &'a str, text: &'a str, queue: i32, flag: i32, now: i64) -> SendMessage<'a> {
+pub(super) fn message<'a>(
+    topic: &'a str,
+    text: &'a str,
+    queue: i32,
+    flag: i32,
+    now: i64,
+) -> SendMessage<'a> {
     SendMessage {
         group: "pg",
         topic,

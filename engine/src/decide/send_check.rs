@@ -1,13 +1,14 @@
 //! Whether a send is taken, and into which queue.
 //!
-//! Two steps, because a topic may be created between them: [`gate`] is rows 1–5 of the table, [`check`]
-//! rows 6–13. What the store refuses comes after. Spec: semantics.md §3.
+//! Two steps, because a topic may be created between them: [`gate`] is rows 3–5 of the table, [`check`]
+//! rows 6–13. What the store refuses comes after, and rows 1 and 2 with it: a log that is held up
+//! refuses the append, and nothing makes this broker wait after its start. Spec: semantics.md §3.
 
 use super::Refusal;
 use super::retry::{self, RetrySend};
 use crate::protocol::response_code::{
-    INVALID_PARAMETER, MESSAGE_ILLEGAL, NO_PERMISSION, SUBSCRIPTION_GROUP_NOT_EXIST, SYSTEM_BUSY,
-    SYSTEM_ERROR, TOPIC_NOT_EXIST,
+    INVALID_PARAMETER, MESSAGE_ILLEGAL, NO_PERMISSION, SUBSCRIPTION_GROUP_NOT_EXIST,
+    TOPIC_NOT_EXIST,
 };
 
 /// Longest topic of a batch, in bytes.
@@ -18,12 +19,6 @@ const BATCH_TOPIC_LEN_MAX: usize = 127;
 pub struct GateFacts<'a> {
     /// Topic of the request.
     pub topic: &'a str,
-    /// The store takes sends: this is a master, and the log is not held up.
-    pub store_ready: bool,
-    /// Before this time nothing is taken.
-    pub accept_from_ms: i64,
-    /// Now.
-    pub now_ms: i64,
     /// The broker's write permission is on.
     pub broker_writable: bool,
     /// The topic exists and is an order topic.
@@ -34,17 +29,9 @@ pub struct GateFacts<'a> {
     pub not_for_clients: bool,
 }
 
-/// Rows 1–5. Passing means that the topic may be looked up, or created.
+/// Rows 3–5. Passing means that the topic may be looked up, or created.
 pub fn gate(facts: &GateFacts<'_>) -> Result<(), Refusal> {
     let topic = facts.topic;
-    if !facts.store_ready {
-        let remark = "[REJECTREQUEST]system busy, start flow control for a while";
-        return Err(Refusal::new(SYSTEM_BUSY, remark));
-    }
-    if facts.now_ms < facts.accept_from_ms {
-        let remark = format!("broker unable to service, until {} ms", facts.accept_from_ms);
-        return Err(Refusal::new(SYSTEM_ERROR, remark));
-    }
     // Only order topics look at the broker's permission; other clients obey the route (semantics.md §2).
     if !facts.broker_writable && facts.order_topic {
         let remark = format!("this broker takes no sends for order topic {topic}");
@@ -188,9 +175,6 @@ mod tests {
     fn open() -> GateFacts<'static> {
         GateFacts {
             topic: "t",
-            store_ready: true,
-            accept_from_ms: 0,
-            now_ms: 1,
             broker_writable: true,
             order_topic: false,
             name_error: None,
@@ -224,19 +208,15 @@ mod tests {
     fn the_gate_refuses_in_the_order_of_the_table() {
         assert_eq!(gate(&open()), Ok(()));
         let worst = GateFacts {
-            store_ready: false,
-            accept_from_ms: 9,
             broker_writable: false,
             order_topic: true,
             name_error: Some("blank"),
             not_for_clients: true,
-            ..open()
+            topic: "t",
         };
         let rows = [
-            (2, worst),
-            (1, GateFacts { store_ready: true, ..worst }),
-            (16, GateFacts { store_ready: true, accept_from_ms: 0, ..worst }),
-            (29, GateFacts { store_ready: true, accept_from_ms: 0, order_topic: false, ..worst }),
+            (16, worst),
+            (29, GateFacts { order_topic: false, ..worst }),
             (16, GateFacts { not_for_clients: true, ..open() }),
         ];
         for (code, facts) in rows {

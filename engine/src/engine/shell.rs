@@ -12,12 +12,13 @@ use super::register::Registrar;
 use super::threads::Threads;
 use crate::broker::outcome::{Peer, PeerId, Relayed, Shell};
 use crate::broker::serve::{self, Port};
+use crate::broker::state::stat_names::CHANNEL_ACTIVITY;
 use crate::broker::{Broker, handle};
 use crate::clock::Clock;
 pub use crate::config::CHANGED_NAMESRV_FILE as NAMES_FILE;
 use crate::decide::flow;
 use crate::namesrv::{self, NameServer};
-use crate::net::{Connection, Service};
+use crate::net::{Connection, Event, Service};
 use crate::protocol::code::Request;
 use crate::protocol::frame::{Frame, Serialization};
 use crate::protocol::header::{Header, Outgoing};
@@ -134,6 +135,10 @@ impl Service for BrokerService {
 
     fn closed(&self, conn: &Arc<Connection>) {
         handle::heartbeat::peer_gone(&self.broker, conn.id.0);
+    }
+
+    fn noted(&self, event: Event) {
+        self.broker.stats.add(CHANNEL_ACTIVITY, event.name(), 1);
     }
 }
 

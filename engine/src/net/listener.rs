@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::connection::{Connection, Ended, Limits};
-use super::{Service, connection, tls};
+use super::{Event, Service, connection, tls};
 
 /// Connections that the kernel holds for us (remoting.md §7).
 const BACKLOG: u32 = 1024;
@@ -101,6 +101,22 @@ async fn serve(
     service: Arc<dyn Service>,
     Admission { limits, tls, .. }: Admission,
 ) {
+    service.noted(Event::Connect);
+    let event = carry(stream, conn, &service, limits, tls).await;
+    if let Some(event) = event {
+        service.noted(event);
+    }
+    service.noted(Event::Close);
+}
+
+/// Serves a connection to its end; what was wrong with it.
+async fn carry(
+    stream: TcpStream,
+    conn: Arc<Connection>,
+    service: &Arc<dyn Service>,
+    limits: Limits,
+    tls: Option<Arc<tls::Server>>,
+) -> Option<Event> {
     let remote = conn.remote;
     let stream = match tls {
         None => stream.into(),
@@ -108,15 +124,26 @@ async fn serve(
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
                 tracing::debug!(%remote, %error, "connection closed: TLS");
-                return conn.close();
+                conn.close();
+                return Some(Event::Exception);
             }
-            Err(_) => return conn.close(),
+            Err(_) => {
+                conn.close();
+                return Some(Event::Idle);
+            }
         },
     };
-    match connection::run(stream, conn, service, limits).await {
-        Ended::Closed | Ended::Idle => {}
-        Ended::Frame(error) => tracing::warn!(%remote, %error, "connection closed: no frame"),
-        Ended::Io(error) => tracing::debug!(%remote, %error, "connection lost"),
+    match connection::run(stream, conn, Arc::clone(service), limits).await {
+        Ended::Closed => None,
+        Ended::Idle => Some(Event::Idle),
+        Ended::Frame(error) => {
+            tracing::warn!(%remote, %error, "connection closed: no frame");
+            Some(Event::Exception)
+        }
+        Ended::Io(error) => {
+            tracing::debug!(%remote, %error, "connection lost");
+            Some(Event::Exception)
+        }
     }
 }
 
@@ -131,9 +158,9 @@ mod tests {
     use crate::net::Limits;
     use crate::protocol::frame::Frame;
 
-    /// Counts who left.
+    /// Counts who left, and notes what happened.
     #[derive(Default)]
-    struct Leavers(Mutex<usize>);
+    struct Leavers(Mutex<usize>, Mutex<Vec<Event>>);
 
     impl Service for Leavers {
         fn batch(&self, _: &Arc<Connection>, _: &[Frame]) {
@@ -141,6 +168,9 @@ mod tests {
         }
         fn closed(&self, _: &Arc<Connection>) {
             *self.0.lock().unwrap() += 1;
+        }
+        fn noted(&self, event: Event) {
+            self.1.lock().unwrap().push(event);
         }
     }
 
@@ -164,6 +194,25 @@ mod tests {
             addr
         });
         Bench { addrs: addrs.collect(), slots, service, _stop: stop_tx }
+    }
+
+    #[tokio::test]
+    async fn the_life_of_a_connection_is_told_from_its_first_moment_to_its_last() {
+        let bench = bench(1, 1);
+        for (bytes, between) in [(&b""[..], None), (b"GET / HTTP/1.1\r\n", Some(Event::Exception))]
+        {
+            let mut conn = TcpStream::connect(bench.addrs[0]).await.unwrap();
+            tokio::io::AsyncWriteExt::write_all(&mut conn, bytes).await.unwrap();
+            tokio::io::AsyncWriteExt::shutdown(&mut conn).await.unwrap();
+            let _ = conn.read(&mut [0; 1]).await;
+            while bench.service.1.lock().unwrap().last() != Some(&Event::Close) {
+                tokio::task::yield_now().await;
+            }
+            let told = std::mem::take(&mut *bench.service.1.lock().unwrap());
+            let want: Vec<Event> =
+                [Some(Event::Connect), between, Some(Event::Close)].into_iter().flatten().collect();
+            assert_eq!(told, want);
+        }
     }
 
     #[tokio::test]

@@ -26,4 +26,31 @@ pub trait Service: Send + Sync + 'static {
     fn batch(&self, conn: &Arc<Connection>, frames: &[Frame]);
     /// The connection is gone; nothing sent to it arrives any more.
     fn closed(&self, conn: &Arc<Connection>);
+    /// Something happened to a connection; for statistics.
+    fn noted(&self, _event: Event) {}
+}
+
+/// What happens to a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// It was accepted.
+    Connect,
+    /// It ended, however it did.
+    Close,
+    /// It was silent for too long.
+    Idle,
+    /// It sent what is no frame, or was lost.
+    Exception,
+}
+
+impl Event {
+    /// Its name in statistics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "CONNECT",
+            Self::Close => "CLOSE",
+            Self::Idle => "IDLE",
+            Self::Exception => "EXCEPTION",
+        }
+    }
 }

@@ -115,11 +115,13 @@ pub struct Append {
 }
 
 impl Append {
-    pub(super) fn bytes(&self) -> usize {
+    /// Bytes of its records, as they will lie in the log.
+    pub fn bytes(&self) -> usize {
         self.record.len() + self.more.iter().map(|(record, _)| record.len()).sum::<usize>()
     }
 
-    pub(super) fn records(&self) -> usize {
+    /// How many they are.
+    pub fn records(&self) -> usize {
         1 + self.more.len()
     }
 }

@@ -76,6 +76,7 @@ pub fn entry(
     now_ms: i64,
 ) -> Option<Append> {
     broker.pop.acked(place, handle.start, handle.pop_ms, &[offset]);
+    broker.count_acks(&place.topic, &place.group, 1);
     let ack = AckEntry {
         offset,
         broker_name: handle.broker.to_owned(),
@@ -172,6 +173,7 @@ fn one_of_batch(
         return Ok(None);
     }
     broker.pop.acked(&place, ack.start_offset, ack.pop_time, &offsets);
+    broker.count_acks(&place.topic, &place.group, offsets.len());
     let entry = AckEntry {
         offset: -1,
         offsets,

@@ -7,6 +7,7 @@ use crate::broker::Broker;
 use crate::broker::outcome::{Cx, Outcome, Reply};
 use crate::broker::state::connections::Member;
 use crate::broker::state::filters;
+use crate::broker::state::stat_names::OfBroker;
 use crate::decide::allocate::{self, Dealing};
 use crate::protocol::body::MessageQueue;
 use crate::protocol::body::heartbeat::{
@@ -40,12 +41,15 @@ pub fn heartbeat(broker: &Arc<Broker>, cx: &Cx, body: &[u8]) -> Outcome {
         last_ms: cx.now_ms,
     };
     for producer in &data.producer_data_set {
+        let start_ns = broker.clock.monotonic_ns();
         broker.connections.producer(member.clone(), &producer.group_name);
+        broker.count_register(OfBroker::ProducerRegisterTime, start_ns);
     }
     let mut made = false;
     let mut sub_changed = false;
     for consumer in &data.consumer_data_set {
         made |= make_group(broker, cx, consumer);
+        let start_ns = broker.clock.monotonic_ns();
         let v2 = (data.heartbeat_fingerprint != 0).then_some(data.heartbeat_fingerprint);
         let known = broker.connections.fingerprint(&consumer.group_name);
         sub_changed |= v2.is_some() && known != v2;
@@ -57,6 +61,7 @@ pub fn heartbeat(broker: &Arc<Broker>, cx: &Cx, body: &[u8]) -> Outcome {
         if change.joined || change.subscriptions {
             notify(broker, &consumer.group_name);
         }
+        broker.count_register(OfBroker::ConsumerRegisterTime, start_ns);
     }
     let fields =
         Fields::new().flag("IS_SUPPORT_HEART_BEAT_V2", true).flag("IS_SUB_CHANGE", sub_changed);

@@ -111,6 +111,7 @@ fn submit(
         }
         let until_ms = pop_ms.saturating_add(fields.invisible_ms);
         own.pop.handed_out(&place, offset, pop_ms, until_ms, &[offset]);
+        own.count_checkpoints(&place.topic, &place.group, 1);
         let old =
             Handle::parse(&text).and_then(|old| ack::entry(&own, &place, offset, &old, now_ms));
         acknowledge(&own, answer, old, fields);

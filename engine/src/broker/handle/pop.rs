@@ -15,6 +15,7 @@ use crate::broker::outcome::{Cx, Outcome, Reply};
 use crate::broker::revive_log;
 use crate::broker::serve::overloaded;
 use crate::broker::state::pop_parked::{ANY_QUEUE, PopAsk};
+use crate::broker::state::stats::Latency;
 use crate::broker::state::{filters, lock};
 use crate::decide::filter::Filter;
 use crate::decide::filter::tag::TagFilter;
@@ -168,6 +169,7 @@ fn serve(broker: &Arc<Broker>, ask: PopAsk, look: Look, wait: Wait) -> Option<Po
     let Round { pop_ms, revive_queue, taken, rest, order_counts, .. } = round;
     if ask.order {
         reply_found(&ask, pop_ms, revive_queue, rest, &taken, Some(order_counts));
+        count(broker, &ask, pop_ms);
         return None;
     }
     let left = taken.len();
@@ -288,11 +290,19 @@ fn finish(broker: &Arc<Broker>, ask: &PopAsk, done: Storing) {
         return;
     }
     reply_found(ask, pop_ms, revive_queue, rest, &kept, None);
+    broker.count_checkpoints(&ask.topic, &ask.group, kept.len());
+    count(broker, ask, pop_ms);
     for Taken { place, next, .. } in &kept {
         if broker.store.max_offset(&place.topic, place.queue_id).0 as i64 > *next {
             wake(broker, &ask.topic, &ask.group, place.queue_id);
         }
     }
+}
+
+/// Counts a pop that was answered.
+fn count(broker: &Broker, ask: &PopAsk, pop_ms: i64) {
+    let ms = (broker.clock.wall_ms() - pop_ms).max(0);
+    broker.count_pop(&ask.topic, &ask.group, Latency { queue_id: ask.queue_id, ms });
 }
 
 fn reply_found(

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::broker::Broker;
+use crate::broker::count::GetCount;
 use crate::broker::outcome::Cold;
 use crate::broker::state::pop_parked::{ANY_QUEUE, PopAsk};
 use crate::broker::state::pop_state::Place;
@@ -291,7 +292,10 @@ impl Round<'_> {
     fn keep(&mut self, taken: Taken) {
         let bytes = taken.records.iter().map(Bytes::len).sum();
         let Place { topic, group, queue_id } = &taken.place;
-        self.broker.count_get(group, topic, taken.records.len(), bytes, true);
+        let messages = taken.records.len();
+        // The pop as a whole is timed, when it is answered.
+        let timed = None;
+        self.broker.count_get(GetCount { group, topic, messages, bytes, found: true, timed });
         if self.ask.order {
             let block = self.broker.pop.block(
                 &taken.place,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use crate::broker::Broker;
+use crate::broker::count::GetCount;
 use crate::broker::outcome::{self, Cx, Outcome, Reply};
 use crate::broker::state::connections::ConsumerGroup;
 use crate::broker::state::filters;
@@ -159,11 +160,14 @@ fn serve(broker: &Arc<Broker>, cx: &Cx, header: &PullMessage<'_>, pass: Pass) ->
     if commits && pass == Pass::First && cx.wait == store::Wait::No {
         broker.offsets.commit(group, topic, queue_id, header.commit_offset);
     }
+    let start_ns = broker.clock.monotonic_ns();
     let Some((answer, read)) = look(broker, cx.wait, header, &filter) else { return Served::Cold };
     broker.offsets.note_pull(group, topic, queue_id, answer.next);
     let messages = read.as_ref().map_or(0, |read| read.records.len());
     let body = read.map(|read| join(read.pieces, read.bytes)).unwrap_or_default();
-    broker.count_get(group, topic, messages, body.len(), answer.status == Status::Found);
+    let (bytes, found) = (body.len(), answer.status == Status::Found);
+    let timed = Some((queue_id, start_ns));
+    broker.count_get(GetCount { group, topic, messages, bytes, found, timed });
     let reply = reply(broker, header, answer, body);
     if answer.may_park() {
         return Served::Nothing { reply, filter };

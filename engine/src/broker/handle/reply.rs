@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::send;
+use crate::broker::count::PutCount;
 use crate::broker::outcome::{Cx, Outcome, Relayed, Reply};
 use crate::broker::put::Delay;
 use crate::broker::{Broker, serve};
@@ -112,11 +113,10 @@ impl Conclusion {
             Err(remark) => Reply::error(remark),
         };
         let Some(append) = append else { return reply.into() };
-        let (broker, bytes) = (Arc::clone(broker), append.record.len());
-        let start_ns = broker.clock.monotonic_ns();
-        let topic = Arc::clone(&append.topic);
+        let broker = Arc::clone(broker);
+        let count = PutCount::of(&broker, &append, &append.topic);
         let then = Box::new(move |appended: crate::store::Appended| {
-            broker.count_put(&topic, 1, bytes, start_ns, &appended);
+            broker.count_put(&count, &appended);
             if appended.is_stored() {
                 reply.fields = send::fields(&broker, &appended, queue_id, None);
             } else {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::topic_name_remark;
 use crate::broker::Broker;
+use crate::broker::count::PutCount;
 use crate::broker::outcome::{Cx, Outcome, Reply, Then};
 use crate::broker::put::{Delay, Put};
 use crate::broker::state::topics::Topic;
@@ -58,7 +59,7 @@ pub(super) fn prepare(
     body: &Bytes,
 ) -> Result<Accepted, Reply> {
     let found = broker.topics.get(header.topic);
-    check_gate(broker, cx, header, found.as_deref())?;
+    check_gate(broker, header, found.as_deref())?;
     let (made, topic) = match found {
         Some(topic) => (false, Some(topic)),
         None => broker.make_topic(header, cx.now_ms),
@@ -83,7 +84,6 @@ pub(super) fn prepare(
             let mut properties = text.to_owned();
             broker.complete_properties(&mut properties, cx.now_ms);
             properties::set(&mut properties, key::DELAY, "-1");
-            broker.stats.add("DLQ_PUT_NUMS", &format!("{}@{group}", header.topic), 1);
             Ok(Accepted { topic, queue_id: 0, half: false, properties, made: made || dlq_made })
         }
     }
@@ -91,7 +91,6 @@ pub(super) fn prepare(
 
 fn check_gate(
     broker: &Broker,
-    cx: &Cx,
     header: &SendMessage<'_>,
     found: Option<&Topic>,
 ) -> Result<(), Reply> {
@@ -103,9 +102,6 @@ fn check_gate(
     };
     send_check::gate(&GateFacts {
         topic: header.topic,
-        store_ready: true,
-        accept_from_ms: 0,
-        now_ms: cx.now_ms,
         broker_writable: broker.perm().writeable(),
         order_topic: found.is_some_and(|topic| topic.config.order),
         name_error: name_error.as_deref(),
@@ -224,7 +220,7 @@ fn send_one(
                 // Floored to the second again, this time is that of the message.
                 RecallHandle::encode(&accepted.topic.name, name, out_ms + 1, key)
             });
-            let count = Count { topic, messages: 1, bytes: body.len() };
+            let count = PutCount::of(broker, &append, &topic).in_queue(accepted.queue_id);
             let then = answer(broker, accepted.queue_id, unique, recall, count);
             Outcome::Stored { append, then, persist: accepted.made }
         }
@@ -272,7 +268,6 @@ fn send_batch(
             Err(error) => return illegal(error.to_string()).into(),
         }
     }
-    let messages = records.len();
     let mut records = records.into_iter();
     let (record, tags_code) = records.next().expect("an empty batch was refused above");
     let append = Append {
@@ -286,17 +281,9 @@ fn send_batch(
         wait: properties::get(&accepted.properties, key::WAIT) != Some("false"),
         done: Box::new(|_| {}),
     };
-    let topic = Arc::clone(&accepted.topic.name);
-    let count = Count { topic, messages, bytes: body.len() };
+    let count = PutCount::of(broker, &append, &accepted.topic.name).in_queue(accepted.queue_id);
     let then = answer(broker, accepted.queue_id, Some(unique.join(",")), None, count);
     Outcome::Stored { append, then, persist: accepted.made }
-}
-
-/// What is counted once a message is stored.
-struct Count {
-    topic: Arc<str>,
-    messages: usize,
-    bytes: usize,
 }
 
 fn answer(
@@ -304,12 +291,11 @@ fn answer(
     queue_id: i32,
     unique: Option<String>,
     recall: Option<String>,
-    count: Count,
+    count: PutCount,
 ) -> Then {
     let broker = Arc::clone(broker);
-    let start_ns = broker.clock.monotonic_ns();
     Box::new(move |appended| {
-        broker.count_put(&count.topic, count.messages, count.bytes, start_ns, &appended);
+        broker.count_put(&count, &appended);
         let (code, remark) = status(appended.status);
         let mut reply = Reply { code, remark, ..Reply::default() };
         if appended.is_stored() {

@@ -7,6 +7,8 @@ use super::send::status;
 use crate::broker::Broker;
 use crate::broker::outcome::{Cx, Outcome, Reply};
 use crate::broker::put::{Delay, Put};
+use crate::broker::state::stat_names;
+use crate::broker::state::stats::pair;
 use crate::decide::retry::{self, Failure, Next};
 use crate::mutant::{self, Mutant};
 use crate::protocol::body::group_config::SubscriptionGroupConfig;
@@ -75,17 +77,13 @@ fn store(
     put.properties = properties_of(broker, view, level);
     // The copy itself waits for the flush as any message: the consumer forgets it after this answer.
     put.wait = true;
-    let dead = next == Next::DeadLetter;
     match broker.append_of(put, Delay::Obey) {
         Ok(append) => {
-            let (broker, key) = (Arc::clone(broker), format!("{}@{}", origin(view), header.group));
+            let (broker, key) = (Arc::clone(broker), pair(origin(view), header.group));
             let then = Box::new(move |appended: crate::store::Appended| {
+                // Dead letters too: whoever compares with what was delivered asks how much failed.
                 if appended.is_stored() {
-                    broker.stats.add(
-                        if dead { "DLQ_PUT_NUMS" } else { "SNDBCK_PUT_NUMS" },
-                        &key,
-                        1,
-                    );
+                    broker.stats.add(stat_names::SNDBCK_PUT_NUMS, &key, 1);
                 }
                 let (code, remark) = status(appended.status);
                 // A late flush is stored all the same: a second copy would be worse than a late one.
@@ -98,8 +96,8 @@ fn store(
     }
 }
 
-fn origin(view: &RecordView<'_>) -> String {
-    properties::get(view.properties(), key::RETRY_TOPIC).unwrap_or_else(|| view.topic()).to_owned()
+fn origin<'a>(view: &'a RecordView<'_>) -> &'a str {
+    properties::get(view.properties(), key::RETRY_TOPIC).unwrap_or_else(|| view.topic())
 }
 
 fn properties_of(broker: &Broker, view: &RecordView<'_>, level: u8) -> String {

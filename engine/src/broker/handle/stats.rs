@@ -6,6 +6,8 @@ use super::json;
 use crate::broker::Broker;
 use crate::broker::outcome::{Cx, Reply};
 use crate::broker::state::pop_state::Place;
+use crate::broker::state::stat_names;
+use crate::broker::state::stats::pair;
 use crate::protocol::body::queue::QueueMap;
 use crate::protocol::body::stats::{
     BrokerConsumeStats, ConsumeStats, ConsumeTimeSpan, ConsumeTimeSpans, OffsetWrapper,
@@ -48,7 +50,7 @@ fn add_topic(broker: &Broker, group: &str, topic: &str, stats: &mut ConsumeStats
         let row = row(broker, group, topic, queue_id);
         stats.offset_table.0.insert(broker.queue(topic, queue_id), row);
     }
-    stats.consume_tps += broker.stats.tps("GROUP_GET_NUMS", &format!("{topic}@{group}"));
+    stats.consume_tps += broker.stats.tps(stat_names::GROUP_GET_NUMS, &pair(topic, group));
 }
 
 fn row(broker: &Broker, group: &str, topic: &str, queue_id: i32) -> OffsetWrapper {
@@ -95,7 +97,7 @@ pub fn broker_consume(broker: &Broker, header: &request::BrokerConsumeStats) -> 
 fn of_topic(broker: &Broker, group: &str, topic: &str, queues: i32) -> ConsumeStats {
     let rows =
         (0..queues).map(|queue| (broker.queue(topic, queue), row(broker, group, topic, queue)));
-    let consume_tps = broker.stats.tps("GROUP_GET_NUMS", &format!("{topic}@{group}"));
+    let consume_tps = broker.stats.tps(stat_names::GROUP_GET_NUMS, &pair(topic, group));
     ConsumeStats { offset_table: rows.collect::<QueueMap<_>>(), consume_tps }
 }
 

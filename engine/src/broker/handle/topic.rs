@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{body_of, json, topic_name_remark};
 use crate::broker::Broker;
 use crate::broker::outcome::{Cx, Outcome, Reply};
+use crate::broker::state::stat_names;
 use crate::broker::state::topics::Topic;
 use crate::protocol::body::connection::GroupList;
 use crate::protocol::body::queue::{MessageQueue, QueueMap};
@@ -209,7 +210,7 @@ pub fn stats(broker: &Broker, header: &TopicOf<'_>) -> Reply {
         };
         table.0.insert(broker.queue(header.topic, queue_id), row);
     }
-    let topic_put_tps = broker.stats.tps("TOPIC_PUT_NUMS", header.topic);
+    let topic_put_tps = broker.stats.tps(stat_names::TOPIC_PUT_NUMS, header.topic);
     json(&TopicStatsTable { offset_table: table, topic_put_tps })
 }
 

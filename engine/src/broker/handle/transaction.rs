@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::send::{refuse, status};
 use crate::broker::Broker;
+use crate::broker::count::PutCount;
 use crate::broker::outcome::{Cx, Outcome, Reply, Then};
 use crate::broker::put::{Delay, Put};
 use crate::decide::Refusal;
@@ -103,10 +104,10 @@ fn commit(
         let remark = "the half message does not say where it goes";
         return Reply::refuse(response_code::MESSAGE_ILLEGAL, remark).into();
     };
-    let (broker, bytes) = (Arc::clone(broker), view.body().len());
-    let start_ns = broker.clock.monotonic_ns();
+    let broker = Arc::clone(broker);
+    let count = PutCount::of(&broker, &append, &topic);
     let then: Then = Box::new(move |appended| {
-        broker.count_put(&topic, 1, bytes, start_ns, &appended);
+        broker.count_put(&count, &appended);
         if appended.is_stored() {
             broker.transactions.end(half, broker.clock.wall_ms());
         } else {

@@ -14,6 +14,7 @@ pub mod pop_state;
 pub mod request_modes;
 pub mod reset_pending;
 pub mod settings;
+pub mod stat_names;
 pub mod stats;
 pub mod timers;
 pub mod topics;
