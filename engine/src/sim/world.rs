@@ -226,7 +226,10 @@ impl World {
                 Ok(())
             }
             Event::Deliver(peer, bytes) => self.deliver(peer, &bytes),
-            Event::Turn(life, turn) if life == self.life => self.turn(turn),
+            Event::Turn(life, turn) if life == self.life => {
+                self.turn(turn);
+                Ok(())
+            }
             Event::Job(life, job) if life == self.life => {
                 job();
                 Ok(())
@@ -268,12 +271,12 @@ impl World {
         Ok(())
     }
 
-    fn turn(&mut self, turn: Turn) -> Law {
-        let Some(node) = &mut self.node else { return Ok(()) };
+    fn turn(&mut self, turn: Turn) {
+        let Some(node) = &mut self.node else { return };
         node.turn(turn);
         let slow = self.now_ms < self.slow_until_ms;
         let (from, to) = match turn {
-            Turn::Commit | Turn::Tables => return Ok(()),
+            Turn::Commit | Turn::Tables => return,
             Turn::Flush if slow => (1_000, 7_000),
             Turn::Flush if self.plan.sync_flush => (80, 120),
             Turn::Flush => (400, 600),
@@ -286,7 +289,6 @@ impl World {
         }
         self.soon(from, to, Event::Turn(self.life, turn));
         self.disk_had_turn = turn == Turn::Disk;
-        Ok(())
     }
 
     /// Files of positions that the disk got are compared with the log.
