@@ -132,6 +132,11 @@ pub struct BrokerConfig {
     pub timer_wheel_enable: bool,
     /// Furthest that a timer message may lie ahead, seconds.
     pub timer_max_delay_sec: u64,
+    /// Whether popped messages that come back go to retry topics of the second form
+    /// (`%RETRY%group+topic`), and pops read those.
+    pub enable_retry_topic_v2: bool,
+    /// Whether pops read retry topics of the first form (`%RETRY%group_topic`) beside those of the second.
+    pub retrieve_message_from_pop_retry_topic_v1: bool,
     /// Whether producers may take a timer message back.
     pub recall_message_enable: bool,
     /// Whether every request has to be signed by a known user.
@@ -207,6 +212,8 @@ impl Default for BrokerConfig {
             store_reply_message_enable: true,
             timer_wheel_enable: true,
             timer_max_delay_sec: 259_200,
+            enable_retry_topic_v2: false,
+            retrieve_message_from_pop_retry_topic_v1: true,
             recall_message_enable: true,
             authentication_enabled: false,
             authorization_enabled: false,

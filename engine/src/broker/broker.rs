@@ -31,6 +31,7 @@ use super::state::trim::Trim;
 use crate::clock::Clock;
 use crate::config::{self, BrokerConfig};
 use crate::decide::delay::Levels;
+use crate::decide::pop::RetryTopics;
 use crate::decide::pull_status::Extent;
 use crate::decide::route::{self, Template, Unknown};
 use crate::decide::{Refusal, config_change};
@@ -336,6 +337,15 @@ impl Broker {
         self.settings.load()
     }
 
+    /// Retry topics of popped messages that are in use.
+    pub(crate) fn retry_topics(&self) -> RetryTopics {
+        let live = self.live();
+        RetryTopics {
+            second: live.enable_retry_topic_v2,
+            first_too: live.retrieve_message_from_pop_retry_topic_v1,
+        }
+    }
+
     /// Every key that is honoured, with its value.
     pub(crate) fn config_entries(&self) -> BTreeMap<String, String> {
         let mut entries = config_change::entries(&**self.live());
@@ -347,7 +357,6 @@ impl Broker {
             ("brokerRole", "ASYNC_MASTER".to_owned()),
             ("brokerIP1", self.addr.ip().to_string()),
             ("inSyncReplicas", "1".to_owned()),
-            ("enableRetryTopicV2", "false".to_owned()),
             ("storePathRootDir", self.store.config().root.display().to_string()),
         ] {
             entries.entry(key.to_owned()).or_insert(value);

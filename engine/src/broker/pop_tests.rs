@@ -54,9 +54,12 @@ struct Running {
 
 impl Running {
     fn start(root: &Path, now_ms: i64) -> Self {
+        Self::start_as(BrokerConfig::default(), root, now_ms)
+    }
+
+    fn start_as(config: BrokerConfig, root: &Path, now_ms: i64) -> Self {
         let clock = Arc::new(ManualClock::at(now_ms));
         let own: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
-        let config = BrokerConfig::default();
         let store = StoreConfig {
             root: root.to_owned(),
             file_size: 1 << 20,
@@ -378,4 +381,72 @@ fn an_ordered_queue_has_one_batch_out_and_wakes_when_it_is_free() {
     drop(running);
     let again = Running::start(dir.path(), now_ms + 100);
     assert_eq!(again.ask(Some("c"), 0).unwrap().code, 210, "the block outlives a kill");
+}
+
+fn second_form() -> BrokerConfig {
+    BrokerConfig { enable_retry_topic_v2: true, ..BrokerConfig::default() }
+}
+
+/// Takes the only message that a pop gets; its flag of origin, and what the header says.
+fn only(running: &Running) -> (Popped, String) {
+    let answer = running.ask(None, 0).unwrap();
+    let mut messages = popped(&answer);
+    assert_eq!((answer.code, messages.len()), (0, 1));
+    (messages.remove(0), text(&answer, "startOffsetInfo"))
+}
+
+#[test]
+fn retry_topics_of_the_second_form_outlive_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut running = Running::start_as(second_form(), dir.path(), START_MS);
+    running.pass(1_000);
+    running.put(0, "x");
+    assert_eq!(running.pop_all().len(), 1);
+    running.pass(15_000);
+    let (back, starts) = only(&running);
+    assert_eq!((back.tries, starts.as_str()), (1, "2 0 0"));
+    running.save();
+    let now_ms = running.clock.wall_ms();
+    drop(running);
+    let mut again = Running::start_as(second_form(), dir.path(), now_ms + 100);
+    again.pass(15_000);
+    let (back, starts) = only(&again);
+    assert_eq!((back.tries, starts.as_str()), (2, "2 0 1"));
+    assert_eq!(again.ack(&back), 0);
+    again.pass(30_000);
+    assert!(again.pop_all().is_empty());
+}
+
+#[test]
+fn retry_topics_of_the_first_form_are_read_beside_the_second_until_switched_off() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut running = Running::start(dir.path(), START_MS);
+    running.pass(1_000);
+    running.put(0, "old");
+    assert_eq!(running.pop_all().len(), 1);
+    running.pass(15_000);
+    let now_ms = running.clock.wall_ms();
+    running.broker.change_config(b"enableRetryTopicV2=true", now_ms).unwrap();
+    running.put(0, "new");
+    let both = running.pop_all();
+    assert_eq!(bodies(&both), BTreeSet::from(["old".into(), "new".into()]));
+    running.pass(15_000);
+    // The old one comes back where it came from, the new one in the second form.
+    assert_eq!(bodies(&running.pop_all()), BTreeSet::from(["old".into(), "new".into()]));
+    running.pass(15_000);
+    let off = b"retrieveMessageFromPopRetryTopicV1=false";
+    running.broker.change_config(off, running.clock.wall_ms()).unwrap();
+    assert_eq!(bodies(&running.pop_all()), BTreeSet::from(["new".into()]));
+}
+
+#[test]
+fn a_waiting_pop_is_woken_by_a_retry_topic_of_the_second_form() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut running = Running::start_as(second_form(), dir.path(), START_MS);
+    running.pass(1_000);
+    running.put(0, "x");
+    assert_eq!(running.pop_all().len(), 1);
+    assert!(running.ask(None, 60_000).is_none(), "it waits");
+    running.pass(15_000);
+    assert_eq!(bodies(&popped(&running.got().unwrap())), BTreeSet::from(["x".into()]));
 }

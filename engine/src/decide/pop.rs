@@ -89,6 +89,40 @@ impl Origin {
     }
 }
 
+/// What is configured of the retry topics of popped messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryTopics {
+    /// Those of the second form are in use (`enableRetryTopicV2`).
+    pub second: bool,
+    /// Those of the first form are still read then (`retrieveMessageFromPopRetryTopicV1`).
+    pub first_too: bool,
+}
+
+impl RetryTopics {
+    /// Where messages that come back go.
+    #[must_use]
+    pub fn written(self) -> Origin {
+        if self.second { Origin::RetryV2 } else { Origin::RetryV1 }
+    }
+
+    /// Where pops look for them.
+    #[must_use]
+    pub fn read(self) -> &'static [Origin] {
+        match self {
+            Self { second: false, .. } => &[Origin::RetryV1],
+            Self { first_too: true, .. } => &[Origin::RetryV2, Origin::RetryV1],
+            Self { first_too: false, .. } => &[Origin::RetryV2],
+        }
+    }
+
+    /// Names of the topics, other than the topic itself, in which a pop looks for what came back.
+    #[must_use]
+    pub fn names(self, topic: &str, group: &str) -> Vec<String> {
+        let names = self.read().iter().map(|origin| origin.topic(topic, group));
+        names.filter(|name| name != topic).collect()
+    }
+}
+
 /// The topic whose pop retry topic this is; the name itself when it is none of this group.
 #[must_use]
 pub fn normal_topic<'a>(topic: &'a str, group: &str) -> &'a str {
@@ -480,6 +514,21 @@ mod tests {
             assert_eq!(normal_topic(topic, "g"), "t");
         }
         assert_eq!(normal_topic("%RETRY%g", "g"), "%RETRY%g");
+    }
+
+    #[test]
+    fn retry_topics_of_the_first_form_are_left_only_on_demand() {
+        let of = |second, first_too| {
+            let topics = RetryTopics { second, first_too };
+            (topics.written(), topics.names("t", "g"))
+        };
+        let (v1, v2) = (String::from("%RETRY%g_t"), String::from("%RETRY%g+t"));
+        assert_eq!(of(false, true), (Origin::RetryV1, vec![v1.clone()]));
+        assert_eq!(of(false, false), (Origin::RetryV1, vec![v1.clone()]));
+        assert_eq!(of(true, true), (Origin::RetryV2, vec![v2.clone(), v1]));
+        assert_eq!(of(true, false), (Origin::RetryV2, vec![v2]));
+        let both = RetryTopics { second: true, first_too: true };
+        assert!(both.names("%RETRY%g", "g").is_empty(), "a retry topic has none of its own");
     }
 
     #[test]

@@ -132,11 +132,16 @@ fn check(name: &str, limit: usize) -> Result<(), NameError> {
     Ok(())
 }
 
-/// Whether a name has only characters that topics and groups may have. Such a name is also safe as
-/// the name of a directory.
-pub fn has_legal_characters(name: &str) -> bool {
+/// Whether a name has only characters that topics and groups may have.
+fn has_legal_characters(name: &str) -> bool {
     name.bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'%' | b'|' | b'_' | b'-'))
+}
+
+/// Whether a name can be the directory of a topic's queues: of legal characters, and of the plus sign
+/// that joins a pop retry topic and that nobody can give a topic of their own.
+pub fn is_directory_name(topic: &str) -> bool {
+    (1..=DERIVED_TOPIC_LEN_MAX).contains(&topic.len()) && topic.split('+').all(has_legal_characters)
 }
 
 /// Whether a topic belongs to the system. Names made from cluster and broker are the broker's to know.
@@ -228,6 +233,17 @@ mod tests {
         assert_eq!(check_topic(&long), Err(NameError::TooLong { len: 128, limit: 127 }));
         assert_eq!(check_topic(&format!("%RETRY%{long}")), Ok(()));
         assert_eq!(check_group(&long), Err(NameError::TooLong { len: 128, limit: 120 }));
+    }
+
+    #[test]
+    fn directories_are_named_like_topics_and_joined_retry_topics() {
+        for name in ["t", "%RETRY%g+t", "a|b-c_D%9"] {
+            assert!(is_directory_name(name), "{name}");
+        }
+        for name in ["", "..", "a/b", "../x", "%RETRY%g+../t", "a b", &"a".repeat(256)] {
+            assert!(!is_directory_name(name), "{name}");
+        }
+        assert_eq!(check_topic("%RETRY%g+t"), Err(NameError::Character));
     }
 
     #[test]

@@ -59,11 +59,7 @@ impl QueueTable {
         if let Some(queue) = self.get(topic, id) {
             return Some(queue);
         }
-        if topic.is_empty()
-            || topic.len() > names::DERIVED_TOPIC_LEN_MAX
-            || !names::has_legal_characters(topic)
-            || id < 0
-        {
+        if id < 0 || !names::is_directory_name(topic) {
             return None;
         }
         let mut shard = self.write(topic);

@@ -9,7 +9,6 @@ use crate::broker::outcome::{Cx, Reply};
 use crate::broker::state::pop_parked::ANY_QUEUE;
 use crate::broker::state::pop_state::Place;
 use crate::decide::pop::MESSAGES_MAX;
-use crate::protocol::names;
 use crate::protocol::request::pop::{PeekMessage, PopResponse};
 use crate::protocol::response_code::{PULL_NOT_FOUND, SUCCESS};
 use crate::store::{Match, QueueOffset, ReadLimit};
@@ -30,8 +29,9 @@ pub fn peek(broker: &Broker, cx: &Cx, header: &PeekMessage<'_>) -> Reply {
     let all =
         if queue_id <= ANY_QUEUE { 0..read_queues(broker, topic) } else { queue_id..queue_id + 1 };
     all.for_each(|queue| seen.queue(topic, queue));
-    let retry = names::pop_retry_topic_v1(topic, group);
-    (0..read_queues(broker, &retry)).for_each(|queue| seen.queue(&retry, queue));
+    for retry in broker.retry_topics().names(topic, group) {
+        (0..read_queues(broker, &retry)).for_each(|queue| seen.queue(&retry, queue));
+    }
     let Seen { rest, records, .. } = seen;
     let (code, remark) = if records.is_empty() {
         (PULL_NOT_FOUND, "NO_MESSAGE_IN_QUEUE")

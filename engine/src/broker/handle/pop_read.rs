@@ -76,19 +76,17 @@ pub fn round<'a>(broker: &'a Broker, ask: &'a PopAsk, pop_ms: i64, wait: Wait) -
         messages: 0,
     };
     let random = broker.random();
-    let retry = names::pop_retry_topic_v1(&ask.topic, &ask.group);
-    let has_retry = !ask.order && retry != ask.topic;
     let retry_first = random.is_multiple_of(RETRY_FIRST_EVERY);
-    if has_retry && retry_first {
-        round.topic(&retry, true, random);
+    if retry_first {
+        round.retries(random);
     }
     if ask.queue_id == ANY_QUEUE {
         round.topic(&ask.topic, false, random / RETRY_FIRST_EVERY);
     } else {
         round.queue(&ask.topic, ask.queue_id, false);
     }
-    if has_retry && !retry_first && round.messages < ask.messages_max {
-        round.topic(&retry, true, random);
+    if !retry_first && round.messages < ask.messages_max {
+        round.retries(random);
     }
     round
 }
@@ -120,6 +118,24 @@ fn initial(broker: &Broker, wait: Wait, place: &Place, from_end: bool) -> Result
 }
 
 impl Round<'_> {
+    /// Reads the retry topics up to one that has something, each first in turn: some clients cannot tell
+    /// the two forms apart within one answer.
+    fn retries(&mut self, random: u32) {
+        if self.ask.order {
+            return;
+        }
+        let mut names = self.broker.retry_topics().names(&self.ask.topic, &self.ask.group);
+        if random % 2 == 1 {
+            names.reverse();
+        }
+        let before = self.taken.len();
+        for name in &names {
+            if self.taken.len() == before {
+                self.topic(name, true, random);
+            }
+        }
+    }
+
     fn topic(&mut self, topic: &str, retry: bool, random: u32) {
         let queues = read_queues(self.broker, topic);
         for n in 0..queues {
@@ -338,5 +354,7 @@ pub fn has_message(broker: &Broker, ask: &PopAsk, now_ms: i64) -> bool {
     } else {
         in_queue(&ask.topic, ask.queue_id)
     };
-    found || (!ask.order && in_topic(&names::pop_retry_topic_v1(&ask.topic, group)))
+    let in_retries =
+        || broker.retry_topics().names(&ask.topic, group).iter().any(|name| in_topic(name));
+    found || (!ask.order && in_retries())
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::lock;
 use crate::broker::outcome::{Answer, PeerId};
 use crate::decide::filter::Filter;
-use crate::protocol::names;
+use crate::decide::pop::RetryTopics;
 
 /// Waits over all queues.
 pub const WAITS_MAX: usize = 100_000;
@@ -80,8 +80,10 @@ impl PopParked {
         let Table { topics, retries } = &mut *table;
         let groups = topics.entry(ask.topic.clone()).or_default();
         let group = groups.entry(ask.group.clone()).or_insert_with(|| {
-            let retry = names::pop_retry_topic_v1(&ask.topic, &ask.group);
-            retries.insert(retry, (ask.topic.clone(), ask.group.clone()));
+            // Both forms: which is in use may change while it waits.
+            for retry in retry_names(&ask.topic, &ask.group) {
+                retries.insert(retry, (ask.topic.clone(), ask.group.clone()));
+            }
             Group::default()
         });
         let waits = group.queues.entry(ask.queue_id).or_default();
@@ -226,6 +228,12 @@ impl Table {
                 self.topics.remove(topic);
             }
         }
-        self.retries.remove(&names::pop_retry_topic_v1(topic, group));
+        for retry in retry_names(topic, group) {
+            self.retries.remove(&retry);
+        }
     }
+}
+
+fn retry_names(topic: &str, group: &str) -> Vec<String> {
+    RetryTopics { second: true, first_too: true }.names(topic, group)
 }

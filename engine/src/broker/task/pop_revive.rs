@@ -190,9 +190,11 @@ fn properties_of(view: &RecordView<'_>, point: &Checkpoint) -> String {
 
 /// The topic that the messages come back in, made when it is the first time.
 fn retry_topic(broker: &Broker, point: &Checkpoint, now_ms: i64) -> Arc<str> {
-    let name = names::pop_retry_topic_v1(&point.topic, &point.group);
-    let name =
-        if names::group_of_retry(&point.topic).is_some() { point.topic.clone() } else { name };
+    let name = if names::group_of_retry(&point.topic).is_some() {
+        point.topic.clone()
+    } else {
+        broker.retry_topics().written().topic(&point.topic, &point.group)
+    };
     let (made, topic) = broker.topics.put_if_absent(route::derived(&name, 1), now_ms);
     if made {
         broker.topics_changed();
