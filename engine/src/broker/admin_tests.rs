@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::handle::{group, offset, query, relay, reset, send_back, topic};
+use super::handle::{group, offset, query, relay, request_mode, reset, send_back, topic};
 use super::outcome::{Outcome, Relayed};
 use super::put::{Delay, Put};
 use super::state::connections::Member;
@@ -246,4 +246,19 @@ fn every_member_is_asked_how_far_it_is() {
     let gone = ConsumerStatus { topic: "t", group: "g", client: Some("gone") };
     let refusal = relay::consumer_status(&running.broker, &gone);
     assert_eq!(code_of(refusal), response_code::CONSUMER_NOT_ONLINE);
+}
+
+#[test]
+fn a_mode_is_set_for_a_topic_that_there_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(dir.path(), NOW_MS);
+    let set = |topic: &str| {
+        let body = format!(r#"{{"topic":"{topic}","consumerGroup":"g","mode":"POP"}}"#);
+        request_mode::set(&running.broker, &running.cx(), body.as_bytes())
+    };
+    assert_eq!(code_of(set("nowhere")), response_code::TOPIC_NOT_EXIST);
+    assert_eq!(code_of(set("%RETRY%g")), response_code::NO_PERMISSION);
+    assert!(running.broker.request_modes.all().message_request_mode_map.is_empty());
+    assert!(matches!(set("t"), Outcome::Parked));
+    assert!(running.broker.request_modes.get("t", "g").is_some());
 }
