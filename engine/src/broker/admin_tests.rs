@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 
-use super::handle::{group, offset, query, reset, send_back, topic};
-use super::outcome::Outcome;
+use super::handle::{group, offset, query, relay, request_mode, reset, send_back, topic};
+use super::outcome::{Outcome, Relayed};
 use super::put::{Delay, Put};
 use super::state::connections::Member;
+use super::test_support::Client;
 use super::transaction_tests::Running;
 use crate::protocol::body::group_config::SubscriptionGroupConfig;
 use crate::protocol::body::heartbeat::{ConsumerData, SubscriptionData};
-use crate::protocol::body::offsets::ConsumeQueueBody;
+use crate::protocol::body::offsets::{ConsumeQueueBody, ConsumerStatusBody};
+use crate::protocol::body::queue::QueueMap;
 use crate::protocol::json_dialect;
 use crate::protocol::request::group::DeleteGroup;
-use crate::protocol::request::offset::{QueryConsumerOffset, ResetOffset, UpdateConsumerOffset};
+use crate::protocol::request::offset::{
+    ConsumerStatus, QueryConsumerOffset, ResetOffset, UpdateConsumerOffset,
+};
 use crate::protocol::request::send::SendBack;
 use crate::protocol::request::stats::QueryConsumeQueue;
 use crate::protocol::request::topic::TopicOf;
@@ -198,4 +202,63 @@ fn a_message_given_back_as_often_as_a_number_can_say_is_a_dead_letter() {
         panic!("not given back");
     };
     assert_eq!(&*append.topic, "%DLQ%g");
+}
+
+#[test]
+fn every_member_is_asked_how_far_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(dir.path(), NOW_MS);
+    let answer = |code, offset: i64| {
+        let body = format!(
+            r#"{{"messageQueueTable":{{{{"brokerName":"b","queueId":0,"topic":"t"}}:{offset}}}}}"#
+        );
+        Some(Relayed { code, remark: None, body: body.into() })
+    };
+    let says = [
+        ("a", answer(0, 7)),
+        ("b", answer(0, 8)),
+        ("refuses", answer(1, 9)),
+        ("silent", None),
+        ("unreadable", Some(Relayed { code: 0, remark: None, body: "?".into() })),
+    ];
+    for (number, (id, says)) in (100..).zip(says) {
+        let peer = Arc::new(Client { number, says, ..Client::default() });
+        let member = Member { client_id: id.into(), peer, ..running.member() };
+        let data = ConsumerData { group_name: "g".into(), ..ConsumerData::default() };
+        running.broker.connections.consumer(member, &data, None, false);
+    }
+    let table = |client| {
+        let header = ConsumerStatus { topic: "t", group: "g", client };
+        let answer = running.answer(relay::consumer_status(&running.broker, &header)).unwrap();
+        assert_eq!(answer.code, response_code::SUCCESS);
+        let body: ConsumerStatusBody = json_dialect::from_slice(&answer.body).unwrap();
+        let offsets = |queues: QueueMap<i64>| queues.0.into_values().collect::<Vec<i64>>();
+        body.consumer_table
+            .into_iter()
+            .map(|(id, queues)| (id, offsets(queues)))
+            .collect::<Vec<_>>()
+    };
+    let of = |id: &str, offset| (id.to_owned(), vec![offset]);
+    assert_eq!(table(None), [of("a", 7), of("b", 8)]);
+    assert_eq!(table(Some("")), [of("a", 7), of("b", 8)]);
+    assert_eq!(table(Some("b")), [of("b", 8)]);
+    assert_eq!(table(Some("silent")), []);
+    let gone = ConsumerStatus { topic: "t", group: "g", client: Some("gone") };
+    let refusal = relay::consumer_status(&running.broker, &gone);
+    assert_eq!(code_of(refusal), response_code::CONSUMER_NOT_ONLINE);
+}
+
+#[test]
+fn a_mode_is_set_for_a_topic_that_there_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(dir.path(), NOW_MS);
+    let set = |topic: &str| {
+        let body = format!(r#"{{"topic":"{topic}","consumerGroup":"g","mode":"POP"}}"#);
+        request_mode::set(&running.broker, &running.cx(), body.as_bytes())
+    };
+    assert_eq!(code_of(set("nowhere")), response_code::TOPIC_NOT_EXIST);
+    assert_eq!(code_of(set("%RETRY%g")), response_code::NO_PERMISSION);
+    assert!(running.broker.request_modes.all().message_request_mode_map.is_empty());
+    assert!(matches!(set("t"), Outcome::Parked));
+    assert!(running.broker.request_modes.get("t", "g").is_some());
 }

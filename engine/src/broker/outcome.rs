@@ -141,16 +141,16 @@ pub enum Outcome {
     },
     /// Answer once topic and group tables are on the disk.
     Persisted(Reply),
-    /// Ask a client first.
+    /// Ask clients first, all at once.
     Relay {
-        /// The client.
-        to: Arc<dyn Peer>,
-        /// What it is asked.
+        /// The clients.
+        to: Vec<Arc<dyn Peer>>,
+        /// What each is asked.
         request: Outgoing,
         /// How long to wait, ms.
         wait_ms: u64,
-        /// Makes the answer.
-        then: Box<dyn FnOnce(Option<Relayed>) -> Reply + Send>,
+        /// Makes the answer of theirs, which come in the order of `to`; none of who kept silent.
+        then: Box<dyn FnOnce(Vec<Option<Relayed>>) -> Reply + Send>,
     },
     /// What the answer needs is not in memory, and nothing was changed: the pool runs the handler
     /// again from its first line, and then it may wait.

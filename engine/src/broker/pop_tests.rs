@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Broker;
 use super::broker::Parts;
-use super::handle::{ack, invisible, notification, pop};
+use super::handle::{ack, invisible, notification, pop, topic};
 use super::outcome::{Answer, Cx, Outcome};
 use super::put::{Delay, Put};
 use super::serve;
@@ -30,6 +30,7 @@ use crate::protocol::ids::UniqueKeys;
 use crate::protocol::properties::key;
 use crate::protocol::record::RecordView;
 use crate::protocol::request::pop::{AckMessage, ChangeInvisible, Notification, PopMessage};
+use crate::protocol::request::topic::TopicOf;
 use crate::store::{Arrival, Disk, Store, StoreConfig, Wait};
 
 const START_MS: i64 = 1_700_000_000_000;
@@ -449,4 +450,72 @@ fn a_waiting_pop_is_woken_by_a_retry_topic_of_the_second_form() {
     assert!(running.ask(None, 60_000).is_none(), "it waits");
     running.pass(15_000);
     assert_eq!(bodies(&popped(&running.got().unwrap())), BTreeSet::from(["x".into()]));
+}
+
+fn delete(running: &Running, name: &str) {
+    let outcome = topic::delete(&running.broker, &running.cx(), &TopicOf { topic: name });
+    assert!(matches!(outcome, Outcome::Persisted(reply) if reply.code == 0), "{name}");
+}
+
+#[test]
+fn a_deleted_topic_takes_its_pop_retry_topics_along() {
+    for (config, retry) in [(BrokerConfig::default(), "%RETRY%g_t"), (second_form(), "%RETRY%g+t")]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let mut running = Running::start_as(config, dir.path(), START_MS);
+        running.pass(1_000);
+        running.put(0, "x");
+        assert_eq!(running.pop_all().len(), 1);
+        running.pass(15_000);
+        let broker = Arc::clone(&running.broker);
+        broker.topics.put(topics::plain("%RETRY%g", 1, 6), START_MS);
+        broker.topics.put(topics::plain("%RETRY%g_u", 1, 6), START_MS);
+        assert_eq!(broker.store.max_offset(retry, 0).0, 1);
+        delete(&running, "t");
+        assert!(broker.topics.get(retry).is_none(), "{retry}");
+        assert_eq!(broker.store.max_offset(retry, 0).0, 0);
+        assert!(broker.offsets.topics_of("g").is_empty());
+        assert_eq!(broker.pop.in_flight(&Place::new("t", "g", 0), START_MS), None);
+        let others = ["%RETRY%g", "%RETRY%g_u"].map(|name| broker.topics.get(name).is_some());
+        assert_eq!(others, [true, true], "other retry topics of the group stay");
+        running.pass(30_000);
+        assert!(broker.topics.get(retry).is_none(), "nothing comes back");
+    }
+}
+
+#[test]
+fn a_deleted_topic_leaves_the_retry_topic_of_a_group_that_is_named_alike() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut running = Running::start(dir.path(), START_MS);
+    running.pass(1_000);
+    running.broker.groups.put(SubscriptionGroupConfig::named("g_t"), START_MS);
+    running.put(0, "x");
+    assert_eq!(running.pop_all().len(), 1);
+    delete(&running, "t");
+    assert!(running.broker.topics.get("%RETRY%g_t").is_some());
+}
+
+#[test]
+fn a_retry_topic_of_the_second_form_can_be_deleted_by_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(dir.path(), START_MS);
+    running.broker.topics.put(topics::plain("%RETRY%g+t", 1, 6), START_MS);
+    delete(&running, "%RETRY%g+t");
+    assert!(running.broker.topics.get("%RETRY%g+t").is_none());
+}
+
+#[test]
+fn a_topic_that_comes_again_has_no_blocked_queue() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut running = Running::start(dir.path(), START_MS);
+    running.pass(1_000);
+    running.put(0, "old");
+    assert_eq!(popped(&running.ask(Some("a"), 0).unwrap()).len(), 1);
+    delete(&running, "t");
+    running.broker.topics.put(topics::plain("t", 2, 6), START_MS);
+    running.put(0, "new");
+    assert_eq!(
+        bodies(&popped(&running.ask(Some("b"), 0).unwrap())),
+        BTreeSet::from(["new".into()])
+    );
 }

@@ -4,14 +4,15 @@
 //! Consecutive sends of a batch are appended together. Slow requests leave as jobs that own a copy of
 //! their frame; a full pool answers 2 (remoting.md §8.3).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::Broker;
 use super::handle;
-use super::outcome::{Answer, Cx, Outcome, Peer, Reply, Shell};
+use super::outcome::{Answer, Cx, Outcome, Peer, Relayed, Reply, Shell};
+use super::state::lock;
 use crate::protocol::code::{self, Lane, Request};
 use crate::protocol::frame::Frame;
-use crate::protocol::header::Header;
+use crate::protocol::header::{Header, Outgoing};
 use crate::protocol::response_code;
 use crate::store::{Append, Wait};
 
@@ -164,10 +165,44 @@ pub fn finish(broker: &Arc<Broker>, cx: &Cx, outcome: Outcome, appends: &mut Vec
         }
         Outcome::Persisted(reply) => broker.persist.wait(Box::new(move || answer.reply(reply))),
         Outcome::Relay { to, request, wait_ms, then } => {
-            to.call(request, wait_ms, Box::new(move |relayed| answer.reply(then(relayed))));
+            relay(to, &request, wait_ms, Box::new(move |relayed| answer.reply(then(relayed))));
         }
         // Whoever may wait is never told to: this keeps a mistake from leaving a client without answer.
         Outcome::Cold => answer.reply(Reply::error("the message could not be read")),
         Outcome::Parked | Outcome::Nothing => {}
+    }
+}
+
+/// Calls all, and hands on what they answered once the last has answered or is late.
+fn relay(
+    to: Vec<Arc<dyn Peer>>,
+    request: &Outgoing,
+    wait_ms: u64,
+    done: Box<dyn FnOnce(Vec<Option<Relayed>>) + Send>,
+) {
+    if to.is_empty() {
+        done(Vec::new());
+        return;
+    }
+    let waiting = Arc::new(Mutex::new((vec![None; to.len()], to.len(), Some(done))));
+    for (at, peer) in to.into_iter().enumerate() {
+        let waiting = Arc::clone(&waiting);
+        let one = move |relayed| {
+            let whole = {
+                let mut waiting = lock(&waiting);
+                let (answers, left, done) = &mut *waiting;
+                answers[at] = relayed;
+                *left -= 1;
+                if *left > 0 {
+                    None
+                } else {
+                    done.take().map(|done| (std::mem::take(answers), done))
+                }
+            };
+            if let Some((answers, done)) = whole {
+                done(answers);
+            }
+        };
+        peer.call(request.clone(), wait_ms, Box::new(one));
     }
 }

@@ -8,16 +8,20 @@ use super::state::lock;
 use crate::protocol::frame::{Frame, Serialization};
 use crate::protocol::header::{Header, Outgoing};
 
-/// A connected client. It never answers a call.
+/// A connected client.
 #[derive(Debug, Default)]
 pub(super) struct Client {
+    /// Its connection's number.
+    pub number: PeerId,
+    /// What it answers to a call; nothing: it keeps silent.
+    pub says: Option<Relayed>,
     /// Everything that it was sent.
     pub got: Mutex<Vec<Outgoing>>,
 }
 
 impl Peer for Client {
     fn id(&self) -> PeerId {
-        1
+        self.number
     }
     fn remote(&self) -> SocketAddr {
         "127.0.0.1:4711".parse().unwrap()
@@ -32,7 +36,7 @@ impl Peer for Client {
         _wait_ms: u64,
         done: Box<dyn FnOnce(Option<Relayed>) + Send>,
     ) {
-        done(None);
+        done(self.says.clone());
     }
     fn close(&self) {}
     fn is_closed(&self) -> bool {

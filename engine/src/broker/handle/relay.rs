@@ -4,10 +4,12 @@ use bytes::Bytes;
 
 use crate::broker::Broker;
 use crate::broker::outcome::{Cx, Outcome, Relayed, Reply};
+use crate::protocol::body::offsets::ConsumerStatusBody;
 use crate::protocol::code;
 use crate::protocol::ext_fields::Fields;
 use crate::protocol::header::Outgoing;
 use crate::protocol::ids;
+use crate::protocol::json_dialect;
 use crate::protocol::request::offset::ConsumerStatus;
 use crate::protocol::request::push::{ConsumeDirectly, ConsumerRunningInfo};
 use crate::protocol::response_code;
@@ -75,10 +77,10 @@ fn ask(
     let request = Outgoing { code, fields, body, ..Outgoing::default() };
     let late = format!("consumer <{group}> <{client}> Timeout");
     Outcome::Relay {
-        to: member.peer,
+        to: vec![member.peer],
         request,
         wait_ms: RELAY_MS,
-        then: Box::new(move |relayed| pass_on(relayed, late)),
+        then: Box::new(move |relayed| pass_on(relayed.into_iter().flatten().next(), late)),
     }
 }
 
@@ -91,46 +93,43 @@ fn pass_on(relayed: Option<Relayed>, late: String) -> Reply {
     }
 }
 
-/// 223: how far a member says it is. Answers for the member asked for, or the first one.
+/// 223: how far the members say they are: the one asked for, or all. Who does not answer is left out.
 pub fn consumer_status(broker: &Broker, header: &ConsumerStatus<'_>) -> Outcome {
-    let asked = header.client.filter(|client| !client.is_empty());
-    let ids = broker.connections.client_ids(header.group);
-    let Some(client) = asked.map(str::to_owned).or_else(|| ids.first().cloned()) else {
-        let remark = format!("no consumer of group {} is online", header.group);
-        return Reply::refuse(response_code::CONSUMER_NOT_ONLINE, remark).into();
-    };
-    let Some(member) = broker.connections.member(header.group, &client) else {
-        return Reply::refuse(
-            response_code::CONSUMER_NOT_ONLINE,
-            format!("client {client} is not online"),
-        )
-        .into();
-    };
+    let refuse = |remark| Reply::refuse(response_code::CONSUMER_NOT_ONLINE, remark).into();
+    let mut members = broker.connections.members(header.group);
+    if members.is_empty() {
+        return refuse(format!("no consumer of group {} is online", header.group));
+    }
+    if let Some(client) = header.client.filter(|client| !client.is_empty()) {
+        members.retain(|member| member.client_id == client);
+        if members.is_empty() {
+            return refuse(format!("client {client} is not online"));
+        }
+    }
+    if let Some(old) = members.iter().find(|member| member.version < VERSION_MIN) {
+        let remark = format!("the client {} is too old to tell its offsets", old.client_id);
+        return Reply::error(remark).into();
+    }
     let mut fields = Fields::new();
     ConsumerStatus { client: None, ..header.clone() }.encode(&mut fields);
     let request =
         Outgoing { code: code::GET_CONSUMER_STATUS_FROM_CLIENT, fields, ..Outgoing::default() };
-    Outcome::Relay {
-        to: member.peer,
-        request,
-        wait_ms: STATUS_MS,
-        then: Box::new(move |relayed| status_reply(relayed, &client)),
-    }
+    let (ids, to) = members.into_iter().map(|member| (member.client_id, member.peer)).unzip();
+    let then = Box::new(move |relayed| status_reply(ids, relayed));
+    Outcome::Relay { to, request, wait_ms: STATUS_MS, then }
 }
 
-fn status_reply(relayed: Option<Relayed>, client: &str) -> Reply {
-    use crate::protocol::body::offsets::ConsumerStatusBody;
-    use crate::protocol::json_dialect;
-    let Some(relayed) = relayed else {
-        return Reply::refuse(
-            response_code::CONSUME_MSG_TIMEOUT,
-            format!("client {client} did not answer"),
-        );
-    };
-    let Ok(answer) = json_dialect::from_slice::<ConsumerStatusBody>(&relayed.body) else {
-        return Reply::error(format!("client {client} answered something unreadable"));
-    };
+fn status_reply(ids: Vec<String>, relayed: Vec<Option<Relayed>>) -> Reply {
     let mut body = ConsumerStatusBody::default();
-    body.consumer_table.insert(client.to_owned(), answer.message_queue_table);
+    for (client, relayed) in ids.into_iter().zip(relayed) {
+        let answer = relayed.filter(|relayed| relayed.code == response_code::SUCCESS);
+        match answer.map(|answer| json_dialect::from_slice::<ConsumerStatusBody>(&answer.body)) {
+            Some(Ok(answer)) => {
+                body.consumer_table.insert(client, answer.message_queue_table);
+            }
+            Some(Err(error)) => tracing::warn!(client, %error, "cannot read offsets of a client"),
+            None => tracing::warn!(client, "a client does not tell its offsets"),
+        }
+    }
     super::json(&body)
 }

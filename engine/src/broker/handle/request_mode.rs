@@ -8,7 +8,7 @@ use crate::protocol::body::MessageQueue;
 use crate::protocol::body::heartbeat::SetMessageRequestMode;
 use crate::protocol::json_dialect;
 use crate::protocol::names;
-use crate::protocol::response_code::NO_PERMISSION;
+use crate::protocol::response_code::{NO_PERMISSION, TOPIC_NOT_EXIST};
 use crate::store::StoreError;
 
 /// File of the modes.
@@ -22,6 +22,9 @@ pub fn set(broker: &Broker, cx: &Cx, body: &[u8]) -> Outcome {
     };
     if mode.topic.starts_with(names::RETRY_PREFIX) {
         return Reply::refuse(NO_PERMISSION, "retry topic is not allowed to set mode").into();
+    }
+    if broker.topics.get(&mode.topic).is_none() {
+        return Reply::refuse(TOPIC_NOT_EXIST, format!("topic[{}] not exist", mode.topic)).into();
     }
     tracing::info!(topic = mode.topic, group = mode.consumer_group, mode = ?mode.mode, "mode set");
     let answer = cx.answer.clone();

@@ -8,6 +8,7 @@ use crate::broker::Broker;
 use crate::broker::outcome::{Cx, Outcome, Reply};
 use crate::broker::state::stat_names;
 use crate::broker::state::topics::Topic;
+use crate::decide::pop::RetryTopics;
 use crate::protocol::body::connection::GroupList;
 use crate::protocol::body::queue::{MessageQueue, QueueMap};
 use crate::protocol::body::route::TopicList;
@@ -167,9 +168,12 @@ pub fn config(broker: &Broker, header: &TopicOf<'_>) -> Reply {
     Reply::refuse(response_code::TOPIC_NOT_EXIST, remark)
 }
 
-/// 215: removes a topic with its queues and offsets.
+/// 215: removes a topic with its queues and offsets, and the retry topics of those who pop it.
 pub fn delete(broker: &Broker, cx: &Cx, header: &TopicOf<'_>) -> Outcome {
-    if let Err(error) = names::check_topic(header.topic) {
+    // A retry topic may be there under a name that nobody could give it.
+    if let Err(error) = names::check_topic(header.topic)
+        && broker.topics.get(header.topic).is_none()
+    {
         let remark = topic_name_remark(header.topic, error);
         return Reply::refuse(response_code::INVALID_PARAMETER, remark).into();
     }
@@ -177,19 +181,46 @@ pub fn delete(broker: &Broker, cx: &Cx, header: &TopicOf<'_>) -> Outcome {
         let remark = format!("The topic[{}] is conflict with system topic.", header.topic);
         return Reply::refuse(response_code::INVALID_PARAMETER, remark).into();
     }
-    if !broker.topics.remove(header.topic, cx.now_ms) {
+    let retries = pop_retries(broker, header.topic);
+    if !remove(broker, header.topic, cx.now_ms) {
         return Reply::ok().into();
     }
-    broker.offsets.remove_topic(header.topic);
-    broker.resets.remove_topic(header.topic);
-    broker.trim.remove_topic(header.topic);
-    broker.stats.remove(header.topic);
-    if let Err(error) = broker.store.delete_topic(header.topic) {
-        tracing::warn!(topic = header.topic, %error, "queues of a deleted topic stay behind");
+    for retry in retries {
+        remove(broker, &retry, cx.now_ms);
     }
     broker.topics_changed();
-    tracing::info!(topic = header.topic, "topic deleted");
     Outcome::Persisted(Reply::ok())
+}
+
+/// Retry topics of the groups that pop a topic. One that is that of a group as a whole is not meant:
+/// `%RETRY%a_b` belongs to a group `a_b`, if there is one, before it belongs to group `a` on topic `b`.
+fn pop_retries(broker: &Broker, topic: &str) -> Vec<String> {
+    let both = RetryTopics { second: true, first_too: true };
+    let groups = broker.offsets.groups_of(topic).into_iter();
+    let is_of_whole_group = |name: &str| {
+        let group = names::group_of_retry(name).filter(|group| names::retry_topic(group) == name);
+        group.is_some_and(|group| broker.groups.get(group).is_some())
+    };
+    let names = groups.flat_map(|group| both.names(topic, &group));
+    names.filter(|name| !is_of_whole_group(name)).collect()
+}
+
+/// Removes one topic and what is known of it; `false` when there is none.
+fn remove(broker: &Broker, topic: &str, now_ms: i64) -> bool {
+    if !broker.topics.remove(topic, now_ms) {
+        return false;
+    }
+    broker.offsets.remove_topic(topic);
+    broker.resets.remove_topic(topic);
+    broker.trim.remove_topic(topic);
+    broker.pop.remove_topic(topic);
+    broker.timers.remove_topic(topic, now_ms);
+    broker.stats.remove(topic);
+    if let Err(error) = broker.store.delete_topic(topic) {
+        tracing::warn!(topic, %error, "queues of a deleted topic stay behind");
+    }
+    tracing::info!(topic, "topic deleted");
+    true
 }
 
 /// 202: what a topic holds, by queue.

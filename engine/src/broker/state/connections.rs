@@ -196,6 +196,14 @@ impl Connections {
         ids
     }
 
+    /// Members of a group, by client id.
+    pub fn members(&self, group: &str) -> Vec<Member> {
+        let mut members: Vec<Member> =
+            self.with_group(group, |g| g.members.values().cloned().collect()).unwrap_or_default();
+        members.sort_by(|a, b| a.client_id.cmp(&b.client_id));
+        members
+    }
+
     /// Connections of a group's members.
     pub fn peers(&self, group: &str) -> Vec<Arc<dyn Peer>> {
         self.with_group(group, |g| g.members.values().map(|m| Arc::clone(&m.peer)).collect())

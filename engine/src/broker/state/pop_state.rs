@@ -127,6 +127,23 @@ impl PopState {
         None
     }
 
+    /// Forgets a topic that is gone: should it come again, nothing of it is out and no queue blocked.
+    pub fn remove_topic(&self, topic: &str) {
+        lock(&self.queues).retain(|place, queue| {
+            if place.topic == topic {
+                queue.out.clear();
+            }
+            queue.busy || place.topic != topic
+        });
+        let mut orders = lock(&self.orders);
+        let before = orders.blocks.len();
+        orders.blocks.retain(|place, _| place.topic != topic);
+        orders.ends.retain(|(_, place)| place.topic != topic);
+        if orders.blocks.len() != before {
+            self.order_changes.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// Forgets queues of which nothing is out.
     pub fn tidy(&self, now_ms: i64) {
         lock(&self.queues).retain(|_, queue| {

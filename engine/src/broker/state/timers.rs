@@ -50,6 +50,14 @@ impl Timers {
         *lock(&self.metrics) = metrics;
     }
 
+    /// Forgets a topic that is gone. Messages that still wait for it count below zero as they leave.
+    pub fn remove_topic(&self, topic: &str, now_ms: i64) {
+        let mut metrics = lock(&self.metrics);
+        if metrics.timing_count.remove(topic).is_some() {
+            metrics.data_version = metrics.data_version.next(now_ms);
+        }
+    }
+
     /// Messages of these topics came and went. With an empty wheel every topic has none.
     pub(crate) fn count(&self, changes: &BTreeMap<String, i64>, empty: bool, now_ms: i64) {
         let mut metrics = lock(&self.metrics);
@@ -83,5 +91,7 @@ mod tests {
         timers.count(&BTreeMap::new(), true, 8);
         let metric = timers.metrics().timing_count["t"];
         assert_eq!((metric.count, metric.time_stamp), (0, 8));
+        timers.remove_topic("t", 9);
+        assert!(timers.metrics().timing_count.is_empty());
     }
 }
