@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::checker::{GROUP, Place};
 use super::network::{Line, Wire};
 use crate::broker::outcome::{Peer, Shell};
 use crate::broker::serve::{self, Port};
@@ -15,7 +16,9 @@ use crate::clock::Clock;
 use crate::config::{BrokerConfig, EngineConfig, FlushDiskType, NamesrvConfig};
 use crate::decide::delay::Levels;
 use crate::engine::{self, EngineError};
+use crate::protocol::body::offsets::{ConsumerOffsets, DelayOffsets};
 use crate::protocol::frame::Frame;
+use crate::protocol::{json_dialect, names};
 use crate::store::test_storage::TestStorage;
 use crate::store::{FlushMode, Store};
 
@@ -175,4 +178,24 @@ fn settle(store: &Store) {
             return;
         }
     }
+}
+
+/// What a file of committed offsets says of the group.
+pub fn committed_in(bytes: &[u8]) -> Vec<(Place, i64)> {
+    let Ok(file) = json_dialect::from_slice::<ConsumerOffsets>(bytes) else { return Vec::new() };
+    let mut offsets = Vec::new();
+    for (key, queues) in file.offset_table {
+        let Some((topic, group)) = key.rsplit_once('@') else { continue };
+        if group == GROUP {
+            offsets.extend(queues.into_iter().map(|(q, offset)| ((topic.to_owned(), q), offset)));
+        }
+    }
+    offsets
+}
+
+/// What a file of delay offsets says of the levels' queues.
+pub fn delivered_in(bytes: &[u8]) -> Vec<(Place, i64)> {
+    let Ok(file) = json_dialect::from_slice::<DelayOffsets>(bytes) else { return Vec::new() };
+    let place = |level: i32| (names::SCHEDULE_TOPIC.to_owned(), level - 1);
+    file.offset_table.into_iter().map(|(level, offset)| (place(level), offset)).collect()
 }

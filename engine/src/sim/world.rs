@@ -1,12 +1,14 @@
 //! The order of everything: an event list in virtual time, drawn from the seed.
 
+mod trouble;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::checker::{Checker, End, GROUP, Law, Place};
+use super::checker::{Checker, End, Law, Place};
 use super::clients::{Consumer, Producer};
 use super::clock::VirtualClock;
 use super::network::{Line, decoded, encoded};
@@ -17,12 +19,13 @@ use super::{Report, Violation};
 use crate::broker::outcome::{Peer, PeerId};
 use crate::clock::Clock;
 use crate::config::EngineConfig;
-use crate::protocol::body::offsets::{ConsumerOffsets, DelayOffsets};
 use crate::protocol::frame::{Frame, Serialization};
 use crate::protocol::header::{Header, Outgoing};
 use crate::protocol::request::send::SendResponse;
-use crate::protocol::{ids, json_dialect, names, record, response_code};
+use crate::protocol::{ids, names, record, response_code};
 use crate::store::test_storage::{Crash, Faults, TestStorage};
+
+use trouble::Trouble;
 
 /// Producers of a run.
 const PRODUCERS: usize = 2;
@@ -53,24 +56,6 @@ enum Event {
     Connect(usize),
     Trouble(Trouble),
     Look,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Trouble {
-    Kill,
-    PowerCut,
-    Stop,
-    SyncFails,
-    DiskFull,
-    SlowDisk,
-    Cold,
-    Cut,
-    Death,
-    Jump,
-    /// What a fault took comes back.
-    Heal,
-    /// The process dies now, if it has not yet.
-    Die(Crash),
 }
 
 /// The world of one run.
@@ -299,7 +284,8 @@ impl World {
             if self.files.get(&path) == Some(&bytes) {
                 continue;
             }
-            let offsets = if committed { committed_in(&bytes) } else { delivered_in(&bytes) };
+            let offsets =
+                if committed { node::committed_in(&bytes) } else { node::delivered_in(&bytes) };
             let Some(node) = &self.node else { continue };
             self.checker.file_of_positions(&node.store, offsets.into_iter(), committed)?;
             self.files.insert(path, bytes);
@@ -536,84 +522,6 @@ impl World {
     }
 }
 
-/// What goes wrong.
-impl World {
-    fn trouble(&mut self, trouble: Trouble) -> Law {
-        match trouble {
-            Trouble::Kill => self.arm(false),
-            Trouble::PowerCut => self.arm(true),
-            Trouble::Stop => return self.stop(),
-            Trouble::SyncFails => {
-                self.faults.sync = Some(Path::new(ROOT).join("commitlog"));
-                // Only a restart helps; half of them come with a power cut.
-                let crash =
-                    if self.rng.percent(50) { Crash::Kill } else { Crash::Power(self.rng.next()) };
-                self.soon(700, 3_000, Event::Trouble(Trouble::Die(crash)));
-            }
-            Trouble::DiskFull => {
-                match self.rng.within(0, 2) {
-                    0 => self.faults.free = Some(0),
-                    1 => self.faults.write = Some(Path::new(ROOT).join("commitlog")),
-                    _ => self.faults.write = Some(PathBuf::from(ROOT)),
-                }
-                self.soon(500, 3_000, Event::Trouble(Trouble::Heal));
-            }
-            Trouble::SlowDisk => self.slow_until_ms = self.now_ms + self.rng.within(1_000, 9_000),
-            Trouble::Cold => {
-                self.faults.cold = Some(PathBuf::from(ROOT));
-                self.soon(500, 4_000, Event::Trouble(Trouble::Heal));
-            }
-            Trouble::Cut => {
-                let client = self.rng.within(0, CLIENTS as u64 - 1) as usize;
-                if let Some(peer) = self.connections[client] {
-                    self.hang_up(peer);
-                }
-            }
-            Trouble::Death => {
-                if let Some(peer) = self.connections[CONSUMER] {
-                    self.hang_up(peer);
-                }
-                self.consumer = Consumer::default();
-            }
-            Trouble::Jump => {
-                let far = [-15_000, -3_000, 2_000, 60_000];
-                let which = self.rng.within(0, far.len() as u64 - 1) as usize;
-                self.clock.jump(far[which]);
-            }
-            // A failed sync stays: the file system went read-only.
-            Trouble::Heal => {
-                let sync = self.faults.sync.take();
-                self.faults = Faults { sync, ..Faults::default() };
-            }
-            Trouble::Die(crash) => self.die(crash),
-        }
-        self.disk.set_faults(self.faults.clone());
-        Ok(())
-    }
-
-    /// Lets the process end at some change of the disk that is to come, or soon if none comes.
-    fn arm(&mut self, power: bool) {
-        let crash = if power { Crash::Power(self.rng.next()) } else { Crash::Kill };
-        let changes = self.rng.within(0, 40) as u32;
-        self.disk.arm(changes, crash);
-        self.soon(2_000, 3_000, Event::Trouble(Trouble::Die(crash)));
-    }
-
-    fn die(&mut self, crash: Crash) {
-        if self.node.is_none() {
-            // It is down already: the disk that failed is replaced before the next start.
-            self.faults.sync = None;
-        }
-        let armed = self.disk.is_armed() || self.faults.sync.is_some();
-        if self.node.is_none() || !armed {
-            return;
-        }
-        let end = end_by(crash, self.flushed());
-        let image = self.disk.crashed(crash);
-        self.crash(image, end);
-    }
-}
-
 /// The end of a run.
 impl World {
     /// Heals everything once the troubles are over; whether everything is delivered then.
@@ -681,22 +589,4 @@ fn end_by(crash: Crash, flushed: u64) -> End {
         Crash::Kill => End::Kill,
         Crash::Power(_) => End::Power(flushed),
     }
-}
-
-fn committed_in(bytes: &[u8]) -> Vec<(Place, i64)> {
-    let Ok(file) = json_dialect::from_slice::<ConsumerOffsets>(bytes) else { return Vec::new() };
-    let mut offsets = Vec::new();
-    for (key, queues) in file.offset_table {
-        let Some((topic, group)) = key.rsplit_once('@') else { continue };
-        if group == GROUP {
-            offsets.extend(queues.into_iter().map(|(q, offset)| ((topic.to_owned(), q), offset)));
-        }
-    }
-    offsets
-}
-
-fn delivered_in(bytes: &[u8]) -> Vec<(Place, i64)> {
-    let Ok(file) = json_dialect::from_slice::<DelayOffsets>(bytes) else { return Vec::new() };
-    let place = |level: i32| (names::SCHEDULE_TOPIC.to_owned(), level - 1);
-    file.offset_table.into_iter().map(|(level, offset)| (place(level), offset)).collect()
 }
