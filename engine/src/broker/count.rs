@@ -55,19 +55,28 @@ pub(crate) struct GetCount<'a> {
     pub timed: Option<(i32, u64)>,
 }
 
+/// Whole milliseconds.
+fn ms_of(ns: u64) -> i64 {
+    (ns / NS_OF_MS) as i64
+}
+
 impl Broker {
+    /// Nanoseconds since a reading of the monotonic clock.
+    fn since(&self, start_ns: u64) -> u64 {
+        self.clock.monotonic_ns().saturating_sub(start_ns)
+    }
+
     /// Counts stored messages.
     pub(crate) fn count_put(&self, put: &PutCount, appended: &Appended) {
         let PutCount { ref topic, messages, bytes, queue_id, start_ns } = *put;
-        let took_ns = self.clock.monotonic_ns().saturating_sub(start_ns);
+        let took_ns = self.since(start_ns);
         if !appended.is_stored() {
             self.traffic.failed();
             return;
         }
         let user = !self.is_system_topic(topic);
         self.traffic.put(messages, bytes, took_ns, user);
-        let ms = (took_ns / NS_OF_MS) as i64;
-        let latency = queue_id.map(|queue_id| Latency { queue_id, ms });
+        let latency = queue_id.map(|queue_id| Latency { queue_id, ms: ms_of(took_ns) });
         self.stats.put(topic, Amount { messages, bytes }, latency);
         self.count(OfBroker::PutNums, OfBroker::PutNumsOfUsers, messages, user);
     }
@@ -80,10 +89,8 @@ impl Broker {
         if messages == 0 {
             return;
         }
-        let latency = timed.map(|(queue_id, start_ns)| {
-            let took_ns = self.clock.monotonic_ns().saturating_sub(start_ns);
-            Latency { queue_id, ms: (took_ns / NS_OF_MS) as i64 }
-        });
+        let latency =
+            timed.map(|(queue_id, start_ns)| Latency { queue_id, ms: ms_of(self.since(start_ns)) });
         self.stats.get(&pair(topic, group), Amount { messages, bytes }, latency);
         self.count(OfBroker::GetNums, OfBroker::GetNumsOfUsers, messages, user);
     }
@@ -114,7 +121,6 @@ impl Broker {
 
     /// Counts one group of a heartbeat.
     pub(crate) fn count_register(&self, time: OfBroker, start_ns: u64) {
-        let took_ns = self.clock.monotonic_ns().saturating_sub(start_ns);
-        self.stats.of_broker(time, (took_ns / NS_OF_MS) as i64);
+        self.stats.of_broker(time, ms_of(self.since(start_ns)));
     }
 }

@@ -99,6 +99,9 @@ pub struct RetryTopics {
 }
 
 impl RetryTopics {
+    /// Both forms, whichever are in use.
+    pub const BOTH: Self = Self { second: true, first_too: true };
+
     /// Where messages that come back go.
     #[must_use]
     pub fn written(self) -> Origin {
@@ -527,8 +530,8 @@ mod tests {
         assert_eq!(of(false, false), (Origin::RetryV1, vec![v1.clone()]));
         assert_eq!(of(true, true), (Origin::RetryV2, vec![v2.clone(), v1]));
         assert_eq!(of(true, false), (Origin::RetryV2, vec![v2]));
-        let both = RetryTopics { second: true, first_too: true };
-        assert!(both.names("%RETRY%g", "g").is_empty(), "a retry topic has none of its own");
+        let of_its_own = RetryTopics::BOTH.names("%RETRY%g", "g");
+        assert!(of_its_own.is_empty(), "a retry topic has none of its own");
     }
 
     #[test]

@@ -160,7 +160,12 @@ impl Checker {
         self.sent.len() - 1
     }
 
-    /// A message leaves a producer.
+    /// How often a message was sent.
+    pub fn attempts(&self, message: usize) -> u32 {
+        self.sent[message].attempts
+    }
+
+    /// A message leaves a producer, or a network doubles its frame: it may be there once more.
     pub fn sending(&mut self, message: usize) {
         self.sent[message].attempts += 1;
     }
@@ -409,16 +414,4 @@ fn seen_at(store: &Store, place: &Place, offset: i64, seen: Seen) -> bool {
         units.first().is_some_and(|unit| unit.log_offset.0 == seen.physical)
             && is_at(store, seen.physical, seen.message)
     })
-}
-
-impl Checker {
-    /// A network doubled a frame: the message may be there once more.
-    pub fn doubled(&mut self, message: usize) {
-        self.sending(message);
-    }
-
-    /// How often a message was sent.
-    pub fn attempts(&self, message: usize) -> u32 {
-        self.sent[message].attempts
-    }
 }

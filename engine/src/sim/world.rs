@@ -451,7 +451,7 @@ impl World {
                     let producer = self.producers.get(client);
                     let message = producer.and_then(|own| own.message_of(frame.opaque));
                     if let Some(message) = message {
-                        self.checker.doubled(message);
+                        self.checker.sending(message);
                     }
                 }
                 if inbox.len() > 1 && self.rng.percent(20) {
@@ -575,11 +575,8 @@ impl World {
         self.checker.finished(&node.store)?;
         node.stop().map_err(|error| format!("no clean stop at the end: {error}"))?;
         // What a clean stop leaves is complete: the next start sees the same.
-        self.node = None;
-        let clock: Arc<dyn Clock> = Arc::<VirtualClock>::clone(&self.clock);
-        let node = Node::start(&self.disk, &self.config, &clock)
-            .map_err(|error| format!("no start after the last stop: {error}"))?;
-        self.checker.started(&node.store, End::Stop)?;
+        self.start(End::Stop)?;
+        let node = self.node.as_ref().ok_or("no start after the last stop")?;
         self.checker.finished(&node.store)
     }
 }

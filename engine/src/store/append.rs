@@ -178,11 +178,10 @@ impl Store {
         since != 0 && self.clock.monotonic_ns().saturating_sub(since) > SLOW_WRITE_NS
     }
 
-    fn commit_items(&self, writer: &mut Writer, items: Vec<Append>, finished: &mut Finished) {
+    fn commit_items(&self, writer: &mut Writer, mut items: Vec<Append>, finished: &mut Finished) {
         let mut refusal = self.refusal_at_commit(writer);
         let now = self.clock.wall_ms();
         let time = writer.store_time(now);
-        let mut items = items;
         if mutant::is(Mutant::Reordered) {
             items.reverse();
         }

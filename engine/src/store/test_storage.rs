@@ -221,10 +221,6 @@ impl TestStorage {
         let found = lock(&self.tree).files.get(path).cloned();
         found.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
-
-    fn changed(&self) {
-        burn(&self.tree);
-    }
 }
 
 /// Counts a change that is about to happen; the crash comes before it.
@@ -388,7 +384,7 @@ impl Storage for TestStorage {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.changed();
+        burn(&self.tree);
         let mut tree = lock(&self.tree);
         let content = tree.files.remove(from).ok_or(io::ErrorKind::NotFound)?;
         tree.files.insert(to.to_owned(), content);
@@ -396,7 +392,7 @@ impl Storage for TestStorage {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.changed();
+        burn(&self.tree);
         lock(&self.tree).files.remove(path);
         Ok(())
     }
@@ -410,7 +406,7 @@ impl Storage for TestStorage {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.changed();
+        burn(&self.tree);
         let mut tree = lock(&self.tree);
         let tree = &mut *tree;
         tree.durable_names.retain(|path, _| path.parent() != Some(dir));

@@ -8,7 +8,7 @@ use crate::data::Name;
 use crate::dialog::Dialog;
 use crate::effect::Effect;
 use crate::event::{Code, Key};
-use crate::keymap::{self, Kind};
+use crate::keymap::{self, Binding, Kind};
 use crate::model::clock::TimeMode;
 use crate::model::fuzzy;
 use crate::place::At;
@@ -70,8 +70,13 @@ const SETTINGS: &[(&str, &[&str])] = &[
 ];
 
 /// The command that opens a screen: the end of its action's id.
-fn screen_of(id: &str) -> Option<&str> {
+pub(super) fn screen_of(id: &str) -> Option<&str> {
     id.strip_prefix("go.")
+}
+
+/// Keys of this place whose action makes sense as a line.
+pub(super) fn bindings(app: &App) -> impl Iterator<Item = &'static Binding> {
+    app.layers().into_iter().flat_map(keymap::of_layer).filter(|b| b.action.is_command())
 }
 
 /// Names that can follow a command, as far as they are known.
@@ -113,10 +118,7 @@ pub fn candidates(app: &App, typed: &str) -> Vec<(String, &'static str)> {
             }
         }
     } else {
-        let bindings = app.layers().into_iter().flat_map(keymap::of_layer);
-        let ids = bindings
-            .filter(|b| b.action.is_command())
-            .map(|b| (screen_of(b.id).unwrap_or(b.id), b.label));
+        let ids = bindings(app).map(|b| (screen_of(b.id).unwrap_or(b.id), b.label));
         let names = COMMANDS.iter().map(|command| (command.name, command.does));
         for (name, does) in ids.chain(names) {
             if let Some(fit) = fuzzy::rank(typed, name)
@@ -206,9 +208,7 @@ fn bare(app: &mut App, name: &str) -> Result<Vec<Effect>, String> {
         }
         _ => {}
     }
-    let mut bindings = app.layers().into_iter().flat_map(keymap::of_layer);
-    let found =
-        bindings.find(|b| b.action.is_command() && (b.id == name || screen_of(b.id) == Some(name)));
+    let found = bindings(app).find(|b| b.id == name || screen_of(b.id) == Some(name));
     match found {
         Some(b) => Ok(act(app, b.action, b.needs_write)),
         None if COMMANDS.iter().any(|command| command.name == name) => {

@@ -52,13 +52,13 @@ pub enum InputKind {
 
 /// Opens the line with the filter in force.
 pub(super) fn open_filter(app: &mut App) {
-    let field = Field::with(app.place().list().filter.text());
-    app.input = Some(Input { kind: InputKind::Filter, field, error: None, chosen: None });
+    let text = app.place().list().filter.text().to_owned();
+    line_with(app, InputKind::Filter, &text);
 }
 
 /// Opens the line for something else than a filter.
 pub fn ask(app: &mut App, kind: InputKind) {
-    app.input = Some(Input { kind, field: Field::default(), error: None, chosen: None });
+    line_with(app, kind, "");
 }
 
 /// Opens the line with a text in it.

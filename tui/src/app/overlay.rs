@@ -126,11 +126,7 @@ fn entries(app: &App) -> Vec<Entry> {
         out.push(entry("broker", &b.name, figures, "go to broker", format!("broker {}", b.name)));
     }
     out.extend(clients(app));
-    for layer in app.layers() {
-        for b in keymap::of_layer(layer).filter(|b| b.action.is_command()) {
-            out.push(action(app, b));
-        }
-    }
+    out.extend(command::bindings(app).map(|b| action(app, b)));
     out
 }
 
@@ -151,7 +147,7 @@ fn clients(app: &App) -> Vec<Entry> {
 
 fn action(app: &App, b: &Binding) -> Entry {
     let keys = keymap::keys_of(b);
-    let (kind, command) = match b.id.strip_prefix("go.") {
+    let (kind, command) = match command::screen_of(b.id) {
         Some(screen) => ("screen", screen),
         None => ("action", b.id),
     };

@@ -195,13 +195,12 @@ pub fn delete(broker: &Broker, cx: &Cx, header: &TopicOf<'_>) -> Outcome {
 /// Retry topics of the groups that pop a topic. One that is that of a group as a whole is not meant:
 /// `%RETRY%a_b` belongs to a group `a_b`, if there is one, before it belongs to group `a` on topic `b`.
 fn pop_retries(broker: &Broker, topic: &str) -> Vec<String> {
-    let both = RetryTopics { second: true, first_too: true };
     let groups = broker.offsets.groups_of(topic).into_iter();
     let is_of_whole_group = |name: &str| {
         let group = names::group_of_retry(name).filter(|group| names::retry_topic(group) == name);
         group.is_some_and(|group| broker.groups.get(group).is_some())
     };
-    let names = groups.flat_map(|group| both.names(topic, &group));
+    let names = groups.flat_map(|group| RetryTopics::BOTH.names(topic, &group));
     names.filter(|name| !is_of_whole_group(name)).collect()
 }
 

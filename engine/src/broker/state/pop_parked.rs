@@ -81,7 +81,7 @@ impl PopParked {
         let groups = topics.entry(ask.topic.clone()).or_default();
         let group = groups.entry(ask.group.clone()).or_insert_with(|| {
             // Both forms: which is in use may change while it waits.
-            for retry in retry_names(&ask.topic, &ask.group) {
+            for retry in RetryTopics::BOTH.names(&ask.topic, &ask.group) {
                 retries.insert(retry, (ask.topic.clone(), ask.group.clone()));
             }
             Group::default()
@@ -228,12 +228,8 @@ impl Table {
                 self.topics.remove(topic);
             }
         }
-        for retry in retry_names(topic, group) {
+        for retry in RetryTopics::BOTH.names(topic, group) {
             self.retries.remove(&retry);
         }
     }
-}
-
-fn retry_names(topic: &str, group: &str) -> Vec<String> {
-    RetryTopics { second: true, first_too: true }.names(topic, group)
 }
